@@ -51,7 +51,7 @@ std::string did_you_mean(std::string_view wanted, std::span<const std::string> k
 
 std::string with_commas(unsigned long long value) {
     std::string digits = std::to_string(value);
-    for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+    for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
     return digits;
 }
 
