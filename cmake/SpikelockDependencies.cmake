@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# All of these are Debian packages; scripts/setup.sh installs them.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
@@ -10,9 +11,17 @@ set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 REQUIRED COMPONENTS C)
 pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
 if(SPIKELOCK_TESTS)
-  find_package(Catch2 3 REQUIRED)
+  find_package(Catch2 3 QUIET)
+  if(NOT Catch2_FOUND)
+    message(FATAL_ERROR
+      "the tests need Catch2 3: run scripts/setup.sh test, or configure with -DSPIKELOCK_TESTS=OFF")
+  endif()
   include(Catch)
 endif()
 if(SPIKELOCK_BENCH)
-  find_package(benchmark REQUIRED)
+  find_package(benchmark QUIET)
+  if(NOT benchmark_FOUND)
+    message(FATAL_ERROR "the benches need Google Benchmark: run scripts/setup.sh bench, or "
+      "configure with -DSPIKELOCK_BENCH=OFF")
+  endif()
 endif()

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// nearest_names is fed what users type: any bytes give known names, each at most once.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "spikelock/base/text.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size > 4096) return 0;  // quadratic on purpose; names are short
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    // Lines: the first is what was typed, the others are the known names.
+    std::vector<std::string> lines;
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find('\n', begin), text.size());
+        lines.emplace_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    const std::string wanted = lines.front();
+    lines.erase(lines.begin());
+    const std::vector<std::string> near = spikelock::nearest_names(wanted, lines, 3);
+    if (near.size() > 3) std::abort();
+    for (const std::string& name : near) {
+        if (std::find(lines.begin(), lines.end(), name) == lines.end()) std::abort();
+        if (std::count(near.begin(), near.end(), name) != 1) std::abort();
+    }
+    // A known name is always its own nearest.
+    if (std::find(lines.begin(), lines.end(), wanted) != lines.end() && near.front() != wanted)
+        std::abort();
+    if (spikelock::did_you_mean(wanted, lines).empty() != near.empty()) std::abort();
+    return 0;
+}
