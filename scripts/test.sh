@@ -38,6 +38,16 @@ run_fuzzers() {
   ((failed == 0))
 }
 
+# ctest with only what is worth reading where nobody watches it move.
+run_ctest() {
+  if [[ -t 1 ]]; then
+    ctest "$@"
+    return
+  fi
+  ctest "$@" | grep --line-buffered -vE \
+    '^ +Start +[0-9]+:|^ *[0-9]+/[0-9]+ Test +#.*( Passed |\*\*\*Skipped )|^Output from|^Use "'
+}
+
 main() {
   local preset=release test_preset=default group=test long='' fuzz_seconds=''
   while (($#)); do
@@ -74,7 +84,7 @@ main() {
   fi
   local junit=$PWD/build/$preset/junit.xml status=0
   rm -f "$junit"
-  step "test" ctest --preset "$test_preset" -j "$(jobs_wanted)" --output-junit "$junit" "$@" ||
+  step "test" run_ctest --preset "$test_preset" -j "$(jobs_wanted)" --output-junit "$junit" "$@" ||
     status=$?
   python3 scripts/test_summary.py "$junit" --ctest-status "$status"
 }

@@ -5,6 +5,7 @@
 #include <bit>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
 #include <cmath>
 #include <cstdint>
 #include <set>
@@ -45,7 +46,7 @@ TEST_CASE("base/random: seeds, streams, counters and lanes all matter", "[base][
     CHECK(seen.size() == made);  // 90,000 of 2^64: even one collision would be a defect
 }
 
-TEST_CASE("base/random: numbers are uniform in [0, 1)", "[base][property]") {
+TEST_CASE("base/random: numbers are uniform from 0 to below 1", "[base][property]") {
     const std::uint64_t seed = GENERATE(0U, 1U, 123456789U);
     const CounterRandom stream(seed, 3);
     double sum = 0, squares = 0;
