@@ -21,7 +21,8 @@ struct FloatPopulation {
     std::string label;
     NeuronKind kind = NeuronKind::Lif;
     std::uint32_t size = 0;
-    std::vector<double> tau_mem;  ///< seconds; unused by IF
+    std::vector<double>
+        tau_mem;  ///< seconds; unused by IF; 0: no memory, v = R * I (NIR Threshold)
     std::vector<double> tau_syn;  ///< seconds; CUBA only
     std::vector<double> w_in;     ///< CUBA only
     std::vector<double> r;
