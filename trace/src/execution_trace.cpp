@@ -133,9 +133,8 @@ double ExecutionTrace::value(std::size_t field, std::uint64_t timestep,
     const FieldSpec& spec = shape_.fields[field];
     const std::int64_t bits = raw(field, timestep, neuron);
     if (spec.is_float) return std::bit_cast<double>(bits);
-    const double number = spec.is_signed
-                              ? static_cast<double>(bits)
-                              : static_cast<double>(static_cast<std::uint64_t>(bits));
+    const double number = spec.is_signed ? static_cast<double>(bits)
+                                         : static_cast<double>(static_cast<std::uint64_t>(bits));
     return std::ldexp(number, -spec.frac_bits);
 }
 
