@@ -68,26 +68,32 @@ missing_packages() {
 }
 
 # apt_try COMMAND...: waits for other package managers, tries three times, and shows what apt wrote
-# only if it fails.
+# only if it fails; that stays in $apt_log.
+apt_log=''
 apt_try() {
-  local log attempt
-  log=$(mktemp)
+  local attempt
+  [[ -n $apt_log ]] || apt_log=$(mktemp)
   for attempt in 1 2 3; do
     if DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=900 \
-      -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 -o APT::Update::Error-Mode=any \
-      "$@" </dev/null >"$log" 2>&1; then
-      rm -f "$log"
+      -o Acquire::Retries=1 -o Dpkg::Use-Pty=0 -o APT::Update::Error-Mode=any \
+      "$@" </dev/null >"$apt_log" 2>&1; then
       return 0
     fi
     if ((attempt < 3)); then
-      printf '   attempt %d of 3 failed (%s), again in %d s\n' "$attempt" \
-        "$(grep -m1 '^E: ' "$log" || echo 'no reason given')" $((attempt * 5))
+      printf '   attempt %d of 3 failed, again in %d s: %s\n' "$attempt" $((attempt * 5)) \
+        "$(grep -m1 '^E: ' "$apt_log" || echo 'no reason given')"
       sleep $((attempt * 5))
     fi
   done
-  tail -n 20 "$log" >&2
-  rm -f "$log"
+  tail -n 20 "$apt_log" >&2
   return 1
+}
+
+# A source that does not answer is no reason to give up where others do: they may have it all.
+update_lists() {
+  apt_try update && return 0
+  grep -qE '^(Hit|Get):' "$apt_log" || return 1
+  printf '   going on with the lists that could be fetched\n'
 }
 
 candidate_of() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p'; }
@@ -142,11 +148,12 @@ resolve() {
 install_as_root() {
   local -a missing packages
   # Two set-ups at once would trip over the lock of the package lists, which apt does not wait for.
+  trap 'rm -f "$apt_log"' EXIT
   exec 9>/run/spikelock-setup.lock
   flock --timeout 1800 9 || fail "another set-up has held /run/spikelock-setup.lock for 30 minutes"
   mapfile -t missing < <(wanted_packages "$@" | missing_packages)
   ((${#missing[@]})) || return 0
-  step "update the package lists" apt_try update ||
+  step "update the package lists" update_lists ||
     fail "the package lists could not be fetched; is the network up? (apt-get update)"
   mapfile -t packages < <(resolve "${missing[@]}")
   ((${#packages[@]} == ${#missing[@]})) || exit "$EXIT_USAGE"
