@@ -35,9 +35,10 @@ struct Divergence {
     std::uint64_t timestep = 0;
     std::uint64_t sample = 0;  ///< index; 0 where there are no samples
     std::uint64_t step_in_sample = 0;
-    std::vector<Difference> differences;  ///< first the one that names the divergence; at most
-                                          ///< Options::most_differences
-    std::uint64_t n_differences = 0;      ///< all that differ in this timestep
+    std::vector<Difference> differences;    ///< first the one that names the divergence; at most
+                                            ///< Options::most_differences
+    std::uint64_t n_differences = 0;        ///< all that differ in this timestep
+    std::uint64_t n_spike_differences = 0;  ///< of those, in spikes
 };
 
 /// Leaves things out of the comparison; the verdict says so.
@@ -56,6 +57,16 @@ struct Progress {
     std::uint64_t steps_total = 0;
 };
 
+/// What to do after the first divergence.
+enum class OnDivergence : std::uint8_t {
+    Stop,           ///< look no further than window and spike search need, whatever `collect` says
+    Collect,        ///< go on until Options::collect divergent timesteps were seen
+    Resynchronise,  ///< force the expected state from the actual source; Errc::Unsupported until
+                    ///< sources offer state access
+};
+
+/// How to compare. None of it but `stop` makes an outcome depend on time, and neither do the sizes
+/// of blocks: equal sources, masks and limits give equal outcomes and equal bytes in the sink.
 struct Options {
     std::uint32_t block_steps = 0;   ///< timesteps submitted at once; 0: chosen to take 2 to 5 ms
     std::uint32_t blocks_ahead = 3;  ///< blocks in flight at the actual source
@@ -70,19 +81,30 @@ struct Options {
         fields;  ///< compare only these ("spike" among them); empty: all that both show
     const std::atomic<bool>* stop = nullptr;        ///< set by Ctrl-C: ends at the next block
     std::function<void(const Progress&)> progress;  ///< called at most about ten times a second
+    OnDivergence on_divergence = OnDivergence::Collect;
+    /// After a divergence that leaves the spikes equal: how many timesteps more to look for the
+    /// first spike that differs (or to the end of the run, where that comes first).
+    std::uint64_t spike_search_steps = 4096;
+    std::vector<trace::Sample> samples;  ///< of recorded sources; unused where there is a stimulus
 };
 
 /// Takes what is compared, block by block, e.g. to record it.
+/// Calls cover the compared timesteps in order and without gap. How they are cut into blocks may
+/// change from run to run; their concatenation does not.
 class Sink {
 public:
+    Sink() = default;
+    Sink(const Sink&) = delete;
+    Sink& operator=(const Sink&) = delete;
     virtual ~Sink() = default;
     /// A block of the actual source, after comparison.
     virtual Status actual(const trace::BlockView& block) = 0;
-    /// The expected block where it differs from the actual one (same timesteps); called before
-    /// actual().
+    /// Both sides of consecutive timesteps that all differ in something compared; called before the
+    /// actual() that holds them.
     virtual Status expected_difference(const trace::BlockView& expected,
                                        const trace::BlockView& actual) = 0;
-    /// Input of the timesteps, as applied, for sinks that want it.
+    /// Input of the timesteps, as applied, for sinks that want it; called after actual() has been
+    /// called for the last of them, and only where there is a stimulus.
     virtual Status stimulus(const trace::StimulusBlock&) { return {}; }
 };
 
@@ -92,13 +114,19 @@ struct Outcome {
     std::string reason;               ///< one sentence for verdicts other than MATCH and DIVERGED
     std::optional<Divergence> first;  ///< in any field
     std::optional<Divergence>
-        first_spike;  ///< first in spikes, where later than `first` and inside the compared part
-    std::vector<Divergence> collected;
-    std::uint64_t steps_compared = 0;
-    std::uint64_t values_compared = 0;  ///< field elements and spike bits
-    std::uint64_t steps_invalid = 0;    ///< not compared because one side was not valid
-    std::uint64_t spikes_expected = 0;
+        first_spike;  ///< first in spikes, where later than `first` and inside the compared part;
+                      ///< lists differences in spikes only
+    std::vector<Divergence> collected;        ///< divergent timesteps from `first` on
+    std::uint64_t divergent_steps = 0;        ///< timesteps that differ, in the compared part
+    std::uint64_t steps_compared = 0;         ///< timesteps valid on both sides
+    std::uint64_t values_compared = 0;        ///< field elements and spike bits
+    std::uint64_t steps_invalid = 0;          ///< not compared because one side was not valid
+    std::uint64_t values_invalid = 0;         ///< not compared because valid on one side only, in
+                                              ///< timesteps that are valid
+    std::optional<std::uint64_t> first_loss;  ///< first timestep with an invalid step or value
+    std::uint64_t spikes_expected = 0;        ///< in the valid timesteps of that side
     std::uint64_t spikes_actual = 0;
+    std::uint64_t n_samples = 0;  ///< of the run; 0 where there are none
     std::optional<std::uint64_t>
         last_agreed;  ///< last timestep on which everything agreed before `first`
     std::vector<std::string> compared_fields;  ///< in causal order, "spike" last
@@ -114,11 +142,25 @@ struct Outcome {
 };
 
 /// Runs two sources in lockstep over a stimulus and finds the first divergence.
-/// @param stimulus  null when both sources are recorded; then the shorter length without end marker
-/// is INCONCLUSIVE
-/// @errors those of the sources and the sink; Errc::Mismatch when the shapes cannot be compared
-/// (neurons, storage)
+/// Stimulus blocks go to both sources ahead of reading, to `actual` first: a DUT in a process of
+/// its own runs while `expected` computes inside read(). Values are compared as raw memory: floats
+/// by bit pattern, so that 0.0 and -0.0 differ and equal NaNs do not.
+/// A timestep that is invalid on either side, and a value that is valid on one side only, is lost:
+/// lost data is never a MATCH. A value that is invalid on both sides was not observed and is left
+/// out, as is all that a mask covers.
+/// @param stimulus  null when both sources are recorded; then they are compared until one ends, and
+/// differing lengths are INCONCLUSIVE unless a divergence came first
+/// @errors those of the sources and the sink (but Errc::Interrupted of a source, which ends the run
+/// as Options::stop does); Errc::Mismatch when the shapes cannot be compared (neurons, storage,
+/// sign); Errc::NotFound and Errc::BadConfig for masks and fields; Errc::Unsupported for
+/// Resynchronise; Errc::Internal when a source breaks its contract
 Result<Outcome> run(trace::StepSource& expected, trace::StepSource& actual,
                     const trace::Stimulus* stimulus, const Options& options, Sink* sink = nullptr);
+
+/// The outcome in one line, e.g. "MATCH: 12,345,678 values of 3 fields over 11,520 timesteps" or
+/// "DIVERGED at timestep 132 (sample 4, step 4), neuron hidden[17], field v: expected 1203, got
+/// 1204"; what was masked or could not be compared stands at its end.
+/// @param shape  of the expected source, for names of neurons and formats of fields
+std::string headline(const Outcome& outcome, const trace::Shape& shape);
 
 }  // namespace spikelock::lockstep

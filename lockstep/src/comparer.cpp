@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comparer.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace spikelock::lockstep::detail {
+
+namespace {
+/// Large enough to hide the cost of a call, small enough that looking at a chunk again, row by row,
+/// finds it in the first-level cache.
+constexpr std::size_t kChunkBytes = 16384;
+
+/// The flags of a block, or null where all timesteps are valid.
+const std::uint8_t* invalid_flags(std::span<const std::uint8_t> valid) {
+    if (valid.empty() || std::memchr(valid.data(), 0, valid.size()) == nullptr) return nullptr;
+    return valid.data();
+}
+
+const std::uint64_t* mask_of(const trace::BlockView& block, std::size_t field) {
+    return field < block.masks.size() && !block.masks[field].empty() ? block.masks[field].data()
+                                                                     : nullptr;
+}
+
+/// One bit for each of `count` (at most 64) elements that differ in a bit that matters.
+template <typename T>
+std::uint64_t element_differences(const std::byte* expected, const std::byte* actual,
+                                  const std::uint64_t* bits, std::uint32_t count) {
+    std::uint64_t word = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        T e = 0;
+        T a = 0;
+        std::memcpy(&e, expected + i * sizeof(T), sizeof(T));
+        std::memcpy(&a, actual + i * sizeof(T), sizeof(T));
+        std::uint64_t difference = std::uint64_t{e} ^ std::uint64_t{a};
+        if (bits != nullptr) difference &= bits[i];
+        word |= std::uint64_t{difference != 0} << i;
+    }
+    return word;
+}
+
+std::uint64_t element_differences(int bytes, const std::byte* expected, const std::byte* actual,
+                                  const std::uint64_t* bits, std::uint32_t count) {
+    switch (bytes) {
+        case 1:
+            return element_differences<std::uint8_t>(expected, actual, bits, count);
+        case 2:
+            return element_differences<std::uint16_t>(expected, actual, bits, count);
+        case 4:
+            return element_differences<std::uint32_t>(expected, actual, bits, count);
+        default:
+            return element_differences<std::uint64_t>(expected, actual, bits, count);
+    }
+}
+
+std::uint64_t load_word(const std::byte* at) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    return word;
+}
+}  // namespace
+
+Comparer::Comparer(std::vector<Channel> channels, std::uint32_t n_neurons)
+    : channels_(std::move(channels)),
+      n_neurons_(n_neurons),
+      words_((n_neurons + 63) / 64),
+      memory_(channels_.size()),
+      next_(channels_.size()),
+      scratch_(words_) {}
+
+void Comparer::bind(const trace::BlockView& expected, const trace::BlockView& actual,
+                    const MaskPlan& plan) {
+    n_rows_ = expected.n_steps;
+    expected_valid_ = invalid_flags(expected.valid);
+    actual_valid_ = invalid_flags(actual.valid);
+    expected_counts_ = nullptr;
+    actual_counts_ = nullptr;
+    values_per_step_ = plan.values_per_step();
+    for (std::size_t c = 0; c < channels_.size(); ++c) {
+        const Channel& channel = channels_[c];
+        Memory& memory = memory_[c];
+        memory = {};
+        memory.care = &plan.care(c);
+        if (channel.is_spike) {
+            memory.expected = std::as_bytes(expected.spikes).data();
+            memory.actual = std::as_bytes(actual.spikes).data();
+            memory.row_bytes = words_ * sizeof(std::uint64_t);
+            if (channel.counts) {
+                expected_counts_ = expected.counts.data();
+                actual_counts_ = actual.counts.data();
+            }
+        } else {
+            memory.expected = expected.fields[channel.expected].data();
+            memory.actual = actual.fields[channel.actual].data();
+            memory.expected_mask = mask_of(expected, channel.expected);
+            memory.actual_mask = mask_of(actual, channel.actual);
+            memory.row_bytes = std::size_t{n_neurons_} * static_cast<unsigned>(channel.spec.bytes);
+        }
+        next_[c] = memory.care->count == 0 ? n_rows_ : search(c, 0);
+    }
+}
+
+bool Comparer::rows_equal(std::size_t c, std::uint32_t begin, std::uint32_t end) const {
+    const Memory& memory = memory_[c];
+    const std::size_t offset = begin * memory.row_bytes;
+    const std::size_t size = (end - begin) * memory.row_bytes;
+    if (std::memcmp(memory.expected + offset, memory.actual + offset, size) != 0) return false;
+    if (!channels_[c].counts) return true;
+    const std::size_t counts = std::size_t{begin} * n_neurons_;
+    return std::memcmp(expected_counts_ + counts, actual_counts_ + counts,
+                       std::size_t{end - begin} * n_neurons_ * sizeof(std::uint16_t)) == 0;
+}
+
+bool Comparer::difference_words(std::size_t c, std::uint32_t row,
+                                std::vector<std::uint64_t>& words) {
+    const Memory& memory = memory_[c];
+    const Channel& channel = channels_[c];
+    const std::size_t offset = row * memory.row_bytes;
+    const std::byte* expected = memory.expected + offset;
+    const std::byte* actual = memory.actual + offset;
+    std::uint64_t any = 0;
+    for (std::size_t w = 0; w < words_; ++w) {
+        const std::uint32_t first = static_cast<std::uint32_t>(w * 64);
+        const std::uint32_t count = std::min(64U, n_neurons_ - first);
+        std::uint64_t word = 0;
+        if (channel.is_spike) {
+            word = load_word(expected + w * 8) ^ load_word(actual + w * 8);
+            if (channel.counts) {
+                const std::size_t at = std::size_t{row} * n_neurons_ + first;
+                word |= element_differences<std::uint16_t>(
+                    std::as_bytes(std::span(expected_counts_ + at, count)).data(),
+                    std::as_bytes(std::span(actual_counts_ + at, count)).data(), nullptr, count);
+            }
+        } else {
+            const std::size_t at = std::size_t{first} * static_cast<unsigned>(channel.spec.bytes);
+            word = element_differences(
+                channel.spec.bytes, expected + at, actual + at,
+                memory.care->bits.empty() ? nullptr : memory.care->bits.data() + first, count);
+            const std::size_t mask = row * words_ + w;
+            if (memory.expected_mask != nullptr) word &= memory.expected_mask[mask];
+            if (memory.actual_mask != nullptr) word &= memory.actual_mask[mask];
+        }
+        words[w] = word & memory.care->neurons[w];
+        any |= words[w];
+    }
+    return any != 0;
+}
+
+std::uint32_t Comparer::search(std::size_t c, std::uint32_t from) {
+    const Memory& memory = memory_[c];
+    const auto chunk = static_cast<std::uint32_t>(
+        std::max<std::size_t>(1, kChunkBytes / std::max<std::size_t>(1, memory.row_bytes)));
+    // Where memory differs, elements decide: what differs may be masked, invalid or padding.
+    const bool memory_decides = memory.care->whole && memory.expected_mask == nullptr &&
+                                memory.actual_mask == nullptr && !channels_[c].is_spike;
+    for (std::uint32_t row = from; row < n_rows_;) {
+        const std::uint32_t end = row + std::min(chunk, n_rows_ - row);
+        if (!rows_equal(c, row, end)) {
+            for (; row < end; ++row) {
+                if (rows_equal(c, row, row + 1) || !valid(row)) continue;
+                if (memory_decides || difference_words(c, row, scratch_)) return row;
+            }
+        }
+        row = end;
+    }
+    return n_rows_;
+}
+
+std::uint32_t Comparer::next_difference(std::uint32_t from) {
+    std::uint32_t next = n_rows_;
+    for (std::size_t c = 0; c < channels_.size(); ++c) {
+        // Each channel is searched once from one of its differences to the next, so that a block
+        // with many of them still costs one pass.
+        if (next_[c] < from) next_[c] = search(c, from);
+        next = std::min(next, next_[c]);
+    }
+    return next;
+}
+
+Tally Comparer::tally(std::uint32_t begin, std::uint32_t end) const {
+    Tally tally;
+    bool masked = false;
+    for (const Memory& memory : memory_)
+        masked = masked || memory.expected_mask != nullptr || memory.actual_mask != nullptr;
+    if (all_steps_valid() && !masked) {
+        tally.steps = end - begin;
+        tally.values = tally.steps * values_per_step_;
+        if (values_per_step_ > 0 && end > begin) tally.last_whole = std::int64_t{end} - 1;
+        return tally;
+    }
+    for (std::uint32_t row = begin; row < end; ++row) {
+        bool lost = false;
+        if (!valid(row)) {
+            // A timestep of which nothing would be compared loses nothing.
+            lost = values_per_step_ > 0;
+            if (lost) ++tally.steps_invalid;
+        } else {
+            ++tally.steps;
+            const std::uint64_t invalid_before = tally.values_invalid;
+            for (const Memory& memory : memory_) {
+                if (memory.expected_mask == nullptr && memory.actual_mask == nullptr) {
+                    tally.values += memory.care->count;
+                    continue;
+                }
+                for (std::size_t w = 0; w < words_; ++w) {
+                    const std::size_t at = row * words_ + w;
+                    const std::uint64_t all = ~std::uint64_t{0};
+                    const std::uint64_t e = memory.expected_mask ? memory.expected_mask[at] : all;
+                    const std::uint64_t a = memory.actual_mask ? memory.actual_mask[at] : all;
+                    const std::uint64_t care = memory.care->neurons[w];
+                    tally.values += static_cast<std::uint64_t>(std::popcount(e & a & care));
+                    tally.values_invalid +=
+                        static_cast<std::uint64_t>(std::popcount((e ^ a) & care));
+                }
+            }
+            lost = tally.values_invalid != invalid_before;
+        }
+        if (lost && tally.first_loss < 0) tally.first_loss = row;
+        if (!lost && values_per_step_ > 0) tally.last_whole = row;
+    }
+    return tally;
+}
+
+Divergence Comparer::describe(std::uint32_t row, std::uint32_t most, bool spikes_only) {
+    Divergence divergence;
+    std::vector<std::vector<std::uint64_t>> words(channels_.size(),
+                                                  std::vector<std::uint64_t>(words_));
+    for (std::size_t c = 0; c < channels_.size(); ++c) {
+        if (memory_[c].care->count == 0 || (spikes_only && !channels_[c].is_spike)) continue;
+        difference_words(c, row, words[c]);
+        std::uint64_t count = 0;
+        for (const std::uint64_t word : words[c])
+            count += static_cast<std::uint64_t>(std::popcount(word));
+        divergence.n_differences += count;
+        if (channels_[c].is_spike) divergence.n_spike_differences += count;
+    }
+    for (std::size_t w = 0; w < words_; ++w) {
+        std::uint64_t neurons = 0;
+        for (const auto& channel : words) neurons |= channel[w];
+        for (; neurons != 0; neurons &= neurons - 1) {
+            const auto bit = static_cast<std::uint32_t>(std::countr_zero(neurons));
+            const std::uint32_t neuron = static_cast<std::uint32_t>(w * 64) + bit;
+            for (std::size_t c = 0; c < channels_.size(); ++c) {
+                if ((words[c][w] >> bit & 1U) == 0) continue;
+                if (divergence.differences.size() >= most) return divergence;
+                const Channel& channel = channels_[c];
+                const Memory& memory = memory_[c];
+                Difference difference{channel.name, neuron, 0, 0};
+                const std::size_t offset = row * memory.row_bytes;
+                if (channel.is_spike) {
+                    const std::byte* e = memory.expected + offset + w * 8;
+                    const std::byte* a = memory.actual + offset + w * 8;
+                    difference.expected = static_cast<std::int64_t>(load_word(e) >> bit & 1U);
+                    difference.actual = static_cast<std::int64_t>(load_word(a) >> bit & 1U);
+                    if (channel.counts) {
+                        const std::size_t at = std::size_t{row} * n_neurons_ + neuron;
+                        const std::uint16_t counted_e = expected_counts_[at];
+                        const std::uint16_t counted_a = actual_counts_[at];
+                        // Equal counts with unequal bits: a source contradicts itself, and the bits
+                        // are what shows it.
+                        if (counted_e != counted_a) {
+                            difference.expected = counted_e;
+                            difference.actual = counted_a;
+                        }
+                    }
+                } else {
+                    const std::size_t at =
+                        offset + std::size_t{neuron} * static_cast<unsigned>(channel.spec.bytes);
+                    difference.expected = raw_value(memory.expected + at, channel.spec);
+                    difference.actual = raw_value(memory.actual + at, channel.spec);
+                }
+                divergence.differences.push_back(std::move(difference));
+            }
+        }
+    }
+    return divergence;
+}
+
+}  // namespace spikelock::lockstep::detail
