@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "spikelock/base/result.hpp"
+#include "spikelock/manifest/manifest.hpp"
+
+namespace spikelock::sim {
+
+struct BuildOptions {
+    std::string cache_dir;  ///< hosts are kept in <cache_dir>/hosts
+    bool faults = false;    ///< define FAULTS: a build that holds every injected fault, none active
+    bool force = false;     ///< build even where a valid host is cached
+    bool debug = false;     ///< -O0 -g, kept apart
+    int jobs = 2;
+    std::function<void(const std::string&)> log;  ///< one line about each step; may be empty
+};
+
+/// A built DUT host.
+struct BuiltHost {
+    std::string path;       ///< executable
+    std::string key;        ///< hash of all that can change it
+    std::string verilator;  ///< version
+    std::string compiler;   ///< version
+    bool cached = false;    ///< nothing was built
+    double seconds = 0.0;
+    std::vector<std::string> warnings;                       ///< Verilator's, one line each
+    std::vector<std::pair<std::string, std::string>> files;  ///< every file read, with its SHA-256
+};
+
+/// Verilates the core together with the fixed host shim and compiles it, or finds it in the cache.
+/// Safe against concurrent builds of the same core (file lock, atomic rename); an entry that was
+/// cut short is rebuilt.
+/// @errors Errc::Environment when Verilator or a compiler is missing or a disk is full, naming the
+/// package to install;
+///         Errc::Build with the place of the first error in the sources
+Result<BuiltHost> build_host(const manifest::Manifest& manifest, const BuildOptions& options);
+
+}  // namespace spikelock::sim

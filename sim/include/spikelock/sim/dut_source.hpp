@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "spikelock/base/result.hpp"
+#include "spikelock/golden/network.hpp"
+#include "spikelock/manifest/manifest.hpp"
+#include "spikelock/manifest/plan.hpp"
+#include "spikelock/sim/builder.hpp"
+#include "spikelock/trace/step_source.hpp"
+
+namespace spikelock::sim {
+
+struct DutOptions {
+    std::uint64_t power_on_seed = 1;      ///< of everything that no reset touches
+    std::uint32_t fault = 0;              ///< injected fault, 0: none
+    std::vector<std::string> plusargs;    ///< passed to the core, each with its '+'
+    double wall_limit_s = 20.0;           ///< without a clock going by, then HUNG
+    std::uint64_t ring_bytes = 16 << 20;  ///< per direction
+    std::function<void(const std::string&)>
+        log;  ///< what the core prints, line by line; may be empty
+};
+
+/// The Verilated core as a source: a process of its own, driven over a shared-memory ring. What the
+/// core does wrong becomes a SourceEnd; the process ends with this object, and with the tool in
+/// whatever way it ends.
+class DutSource : public trace::StepSource {
+public:
+    /// Starts the host, resolves the manifest, runs the start-up list, loads the maps and compares
+    /// them with the core.
+    /// @errors as manifest::resolve and map_words; Errc::Mismatch when a loaded word reads back
+    /// differently;
+    ///         Errc::Environment when the process or the shared memory cannot be had
+    static Result<std::unique_ptr<DutSource>> create(const BuiltHost& host,
+                                                     const manifest::Manifest& manifest,
+                                                     const golden::Network& network,
+                                                     const DutOptions& options);
+
+    virtual const manifest::SignalTable& signals() const = 0;
+    virtual std::uint64_t clocks()
+        const = 0;  ///< since power-on, at the end of the last block read
+    virtual std::uint64_t words_loaded() const = 0;    ///< by [[map]]
+    virtual std::uint64_t words_compared() const = 0;  ///< read back and found equal
+    virtual int pid() const = 0;                       ///< of the host, for tests and debuggers
+};
+
+/// Starts a host only to list what it shows.
+/// @errors as DutSource::create
+Result<manifest::SignalTable> list_signals(const BuiltHost& host,
+                                           const manifest::Manifest& manifest);
+
+}  // namespace spikelock::sim
