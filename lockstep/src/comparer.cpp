@@ -5,13 +5,11 @@
 #include <bit>
 #include <cstring>
 
+#include "spikelock/trace/block_compare.hpp"
+
 namespace spikelock::lockstep::detail {
 
 namespace {
-/// Large enough to hide the cost of a call, small enough that looking at a chunk again, row by row,
-/// finds it in the first-level cache.
-constexpr std::size_t kChunkBytes = 16384;
-
 /// The flags of a block, or null where all timesteps are valid.
 const std::uint8_t* invalid_flags(std::span<const std::uint8_t> valid) {
     if (valid.empty() || std::memchr(valid.data(), 0, valid.size()) == nullptr) return nullptr;
@@ -101,15 +99,21 @@ void Comparer::bind(const trace::BlockView& expected, const trace::BlockView& ac
     }
 }
 
-bool Comparer::rows_equal(std::size_t c, std::uint32_t begin, std::uint32_t end) const {
+std::uint32_t Comparer::first_unequal_row(std::size_t c, std::uint32_t from) const {
     const Memory& memory = memory_[c];
-    const std::size_t offset = begin * memory.row_bytes;
-    const std::size_t size = (end - begin) * memory.row_bytes;
-    if (std::memcmp(memory.expected + offset, memory.actual + offset, size) != 0) return false;
-    if (!channels_[c].counts) return true;
-    const std::size_t counts = std::size_t{begin} * n_neurons_;
-    return std::memcmp(expected_counts_ + counts, actual_counts_ + counts,
-                       std::size_t{end - begin} * n_neurons_ * sizeof(std::uint16_t)) == 0;
+    const std::size_t rows = n_rows_ - from;
+    const auto first = [&](const std::byte* e, const std::byte* a, std::size_t row_bytes) {
+        const std::size_t offset = from * row_bytes;
+        const auto row = trace::compare_rows({e + offset, rows * row_bytes},
+                                             {a + offset, rows * row_bytes}, row_bytes);
+        return row ? from + static_cast<std::uint32_t>(*row) : n_rows_;
+    };
+    std::uint32_t row = first(memory.expected, memory.actual, memory.row_bytes);
+    if (channels_[c].counts)
+        row = std::min(row, first(std::as_bytes(std::span(expected_counts_, n_neurons_)).data(),
+                                  std::as_bytes(std::span(actual_counts_, n_neurons_)).data(),
+                                  n_neurons_ * sizeof(std::uint16_t)));
+    return row;
 }
 
 bool Comparer::difference_words(std::size_t c, std::uint32_t row,
@@ -149,22 +153,14 @@ bool Comparer::difference_words(std::size_t c, std::uint32_t row,
 
 std::uint32_t Comparer::search(std::size_t c, std::uint32_t from) {
     const Memory& memory = memory_[c];
-    const auto chunk = static_cast<std::uint32_t>(
-        std::max<std::size_t>(1, kChunkBytes / std::max<std::size_t>(1, memory.row_bytes)));
     // Where memory differs, elements decide: what differs may be masked, invalid or padding.
     const bool memory_decides = memory.care->whole && memory.expected_mask == nullptr &&
                                 memory.actual_mask == nullptr && !channels_[c].is_spike;
-    for (std::uint32_t row = from; row < n_rows_;) {
-        const std::uint32_t end = row + std::min(chunk, n_rows_ - row);
-        if (!rows_equal(c, row, end)) {
-            for (; row < end; ++row) {
-                if (rows_equal(c, row, row + 1) || !valid(row)) continue;
-                if (memory_decides || difference_words(c, row, scratch_)) return row;
-            }
-        }
-        row = end;
-    }
-    return n_rows_;
+    std::uint32_t row = first_unequal_row(c, from);
+    while (row < n_rows_ &&
+           (!valid(row) || !(memory_decides || difference_words(c, row, scratch_))))
+        row = first_unequal_row(c, row + 1);
+    return row;
 }
 
 std::uint32_t Comparer::next_difference(std::uint32_t from) {

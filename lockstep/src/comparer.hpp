@@ -62,7 +62,7 @@ public:
     std::uint32_t n_rows() const noexcept { return n_rows_; }
 
 private:
-    bool rows_equal(std::size_t c, std::uint32_t begin, std::uint32_t end) const;
+    std::uint32_t first_unequal_row(std::size_t c, std::uint32_t from) const;
     std::uint32_t search(std::size_t c, std::uint32_t from);
     bool difference_words(std::size_t c, std::uint32_t row, std::vector<std::uint64_t>& words);
 
