@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The project's own checks must be able to fail: each is given a planted defect."""
 import importlib.util
+import json
 import os
 import pathlib
 import subprocess
@@ -199,6 +200,79 @@ class SummaryTestCase(unittest.TestCase):
         self.assertEqual(self.run_it("")[0], 1)
         code, lines = self.run_it('<testcase name="a" status="run"/>', 8)
         self.assertEqual((code, lines[-1]), (1, "1 passed, 1 failed"))
+
+
+FAKE_BENCH = """#!/usr/bin/env python3
+import json, sys
+out = [a.split("=", 1)[1] for a in sys.argv if a.startswith("--benchmark_out=")][0]
+runs = [{"run_name": n, "name": n, "run_type": "iteration", "rate": r * f}
+        for n, r in (("fast/1", 80.0), ("base/1", 100.0)) for f in (0.9, 1, 1, 1, 1.1)]
+json.dump({"benchmarks": runs}, open(out, "w"))
+"""
+
+
+class BenchTestCase(unittest.TestCase):
+    def run_it(self, entries, *arguments):
+        """Returns (exit code, stdout and stderr, the JSON list)."""
+        files = {"entries.toml": entries, "bin/bench_fake": FAKE_BENCH, "CMakeCache.txt": ""}
+        with Tree(files) as root:
+            (root / "bin/bench_fake").chmod(0o755)
+            done = subprocess.run(
+                [sys.executable, ROOT / "scripts/bench.py", "--build", root, "--entries",
+                 root / "entries.toml", "--json", root / "out.json", *arguments],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            out = root / "out.json"
+            report = json.loads(out.read_text(encoding="utf-8")) if out.exists() else None
+        return done.returncode, done.stdout + done.stderr, report
+
+    def entry(self, bar, extra=""):
+        return (
+            f'[[entry]]\nname = "r"\nprogram = "bench_fake"\nmeasure = "fast/1"\n'
+            f'against = "base/1"\ncounter = "rate"\nbar = "{bar}"\n{extra}'
+        )
+
+    def test_a_ratio_that_meets_its_bar_holds(self):
+        code, _, report = self.run_it(self.entry(">= 4/5"))
+        self.assertEqual(code, 0)
+        self.assertEqual(
+            report,
+            [{"name": "r", "value": 0.8, "unit": "ratio", "bar": ">= 4/5", "holds": True,
+              "command": "scripts/bench.sh --only r"}],
+        )  # fmt: skip
+
+    def test_a_missed_bar_ends_in_one(self):
+        for bar in (">= 0.81", "<= 0.79"):
+            code, text, report = self.run_it(self.entry(bar))
+            self.assertEqual((code, report[0]["holds"]), (1, False))
+            self.assertIn(" NO ", text)
+
+    def test_a_bench_that_fails_is_not_lost(self):
+        command = '[[entry]]\nname = "c"\ncommand = ["false"]\nunit = "s"\n'
+        code, text, report = self.run_it(self.entry(">= 0.8") + command)
+        self.assertEqual(code, 1)
+        self.assertEqual([(e["name"], e["holds"]) for e in report], [("r", True), ("c", False)])
+        self.assertIn("exit code 1", text)
+        missing = self.entry(">= 0.8").replace("fast/1", "gone/1")
+        self.assertIn("no benchmark 'gone/1'", self.run_it(missing)[1])
+
+    def test_a_command_gives_its_value(self):
+        command = (
+            '[[entry]]\nname = "c"\nbar = "<= 1.1"\n'
+            "command = [\"sh\", \"-c\", \"echo hello; echo '{\\\"value\\\": 1.05}'\"]\n"
+        )
+        code, _, report = self.run_it(command)
+        self.assertEqual((code, report[0]["value"], report[0]["holds"]), (0, 1.05, True))
+
+    def test_a_wrong_entry_is_refused(self):
+        for entry, words in (
+            (self.entry("> 0.8"), "expected '>= number'"),
+            (self.entry(">= 0.8", "bra = 1\n"), "unknown key 'bra'"),
+            (self.entry(">= 0.8").replace('against = "base/1"\n', ""), "only a ratio"),
+        ):
+            code, text, report = self.run_it(entry)
+            self.assertEqual((code, report), (2, None))
+            self.assertIn(words, text)
 
 
 class SetupTestCase(unittest.TestCase):
