@@ -23,7 +23,7 @@ main() {
   grep -qs '^SPIKELOCK_TESTS:BOOL=ON' build/release/CMakeCache.txt && tests=ON
   step "configure release" configure release -DSPIKELOCK_TESTS=$tests -DSPIKELOCK_BENCH=ON >&2 ||
     exit "$EXIT_USAGE"
-  step "build release" build release all >&2 || exit "$EXIT_USAGE"
+  step "build release" build release benches >&2 || exit "$EXIT_USAGE"
   exec python3 scripts/bench.py --build build/release "$@"
 }
 
