@@ -3,6 +3,8 @@
 // Latency : combinational.
 // Number  : integers; no sum can overflow before its fit.
 // Equation: docs/model.md eq. 4, 5 and 6.
+`include "fault_pkg.svh"
+
 module membrane_update #(
   parameter  int unsigned VWidth     = 16,
   parameter  int unsigned UWidth     = 16,
@@ -10,6 +12,9 @@ module membrane_update #(
   parameter  int unsigned RefrWidth  = 8,
   localparam int unsigned InputWidth = ((AccWidth > VWidth) ? AccWidth : VWidth) + 1
 ) (
+`ifdef FAULTS
+  input  logic [7:0]                   fault_i,
+`endif
   input  logic [1:0]                   rounding_i,
   input  logic                         saturate_i,
   input  logic                         greater_i,    // 0 for >=, 1 for >
@@ -37,7 +42,7 @@ module membrane_update #(
   logic        [3:0]            u_shift;
   logic signed [DriveWidth-1:0] drive;
   logic signed [SumWidth-1:0]   v_sum;
-  logic signed [VWidth-1:0]     v_next, v_subtracted;
+  logic signed [VWidth-1:0]     v_fit, v_next, v_subtracted;
   logic                         resting, fires;
 
   assign u_shift = (32'(u_shift_i) > UShiftMax) ? 4'(UShiftMax) : u_shift_i;
@@ -46,7 +51,7 @@ module membrane_update #(
     .Width      (UWidth),
     .ShiftWidth (4)
   ) u_round (
-    .mode_i  (rounding_i),
+    .mode_i  (`FAULT(fault_i, UShiftFloor, 2'd0, rounding_i)),
     .shift_i (u_shift),
     .x_i     (u_i),
     .y_o     (u_rounded)
@@ -59,10 +64,25 @@ module membrane_update #(
     .InWidth  (SumWidth),
     .OutWidth (VWidth)
   ) u_fit_v (
-    .saturate_i (saturate_i),
+    .saturate_i (`FAULT(fault_i, WrapForSaturate, 1'b0, saturate_i)),
     .x_i        (v_sum),
-    .y_o        (v_next)
+    .y_o        (v_fit)
   );
+
+`ifdef FAULTS
+  always_comb begin
+    v_next = v_fit;
+    if (fault_i == fault_pkg::VTruncated) begin
+      v_next[VWidth-1] = v_fit[VWidth-2];
+    end
+    if (fault_i == fault_pkg::SaturatesPositive && saturate_i && v_sum[SumWidth-1] &&
+        SumWidth'(v_fit) != v_sum) begin
+      v_next = {1'b0, {(VWidth - 1){1'b1}}};
+    end
+  end
+`else
+  assign v_next = v_fit;
+`endif
 
   fit_width #(
     .InWidth  (VWidth + 1),
@@ -74,18 +94,35 @@ module membrane_update #(
   );
 
   assign resting = refr_i != '0;
+`ifdef FAULTS
+  logic                     greater;
+  logic signed [VWidth-1:0] v_compared;
+  assign greater    = `FAULT(fault_i, ThresholdCompare, !greater_i, greater_i);
+  assign v_compared = `FAULT(fault_i, ThresholdPreviousV, v_i, v_next);
+  assign fires      = greater ? (v_compared > threshold_i) : (v_compared >= threshold_i);
+`else
   assign fires   = greater_i ? (v_next > threshold_i) : (v_next >= threshold_i);
+`endif
   assign spike_o = spiking_i && fires && !resting;
 
   always_comb begin
     v_o    = v_next;
     refr_o = refr_i;
     if (resting) begin
-      v_o    = v_i;
+      v_o    = `FAULT(fault_i, RefractoryLeaks, v_next, v_i);
       refr_o = refr_i - RefrWidth'(1);
     end else if (spike_o) begin
       v_o    = subtract_i ? v_subtracted : v_reset_i;
       refr_o = refractory_i;
+`ifdef FAULTS
+      if (fault_i == fault_pkg::ResetToZero) v_o = '0;
+      if (fault_i == fault_pkg::RefractoryShort && refractory_i != '0) begin
+        refr_o = refractory_i - RefrWidth'(1);
+      end
+      if (fault_i == fault_pkg::RefractoryLong && refractory_i != '0 && refractory_i != '1) begin
+        refr_o = refractory_i + RefrWidth'(1);
+      end
+`endif
     end
   end
 endmodule

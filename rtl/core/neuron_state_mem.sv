@@ -10,6 +10,9 @@ module neuron_state_mem #(
   parameter int unsigned RefrWidth = 8
 ) (
   input  logic                        clk_i,
+`ifdef FAULTS
+  input  logic                        keep_refr_i,  // a write leaves refr as it is
+`endif
   input  logic                        we_i,
   input  logic [IdxWidth-1:0]         waddr_i,
   input  logic signed [VWidth-1:0]    v_i,
@@ -29,6 +32,9 @@ module neuron_state_mem #(
     if (we_i) begin
       v_q[waddr_i]    <= v_i;
       u_q[waddr_i]    <= u_i;
+`ifdef FAULTS
+      if (!keep_refr_i)
+`endif
       refr_q[waddr_i] <= refr_i;
     end
   end

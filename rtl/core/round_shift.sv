@@ -2,8 +2,8 @@
 // Divides a signed integer by a power of two, rounded to an integer in one of four ways.
 // Latency : combinational.
 // Number  : two's complement, Width bits; no mode leaves that range.
-// Equation: rnd(x, s, mode) of docs/model.md section 1. The quotient is the floor plus a carry that
-//           depends on the bits shifted out: half is the first of them, sticky the or of the others.
+// Equation: rnd(x, s, mode) of docs/model.md section 1. The quotient is the floor plus a carry from
+//           the bits shifted out: half is the first of them, sticky the or of the others.
 module round_shift #(
   parameter int unsigned Width      = 16,
   parameter int unsigned ShiftWidth = 5

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Time-multiplexed spiking-neuron core: input events, one neuron update per clock, recurrent
 // routing inside, probe of every update.
-// Latency : a timestep takes Neurons + 3 clocks, and for each spike with synapses their number + 4
-//           more; an input event takes its number of synapses + 1.
+// Latency : done_o Neurons + 4 clocks after tick_i, for each spike with synapses their number + 3
+//           later; an input event takes its number of synapses (at least 1), the last one 3 more.
 // Number  : two's complement integers, docs/model.md sections 1 and 2.
 // Equation: docs/model.md eq. 1 to 7.
 //
@@ -12,6 +12,7 @@
 // again at the next neuron, so that synapses of delay 0 act on it.
 // The walk is a pipeline too: D reads a synapse, E reads the accumulator, F adds and writes.
 `include "spikelock_assert.svh"
+`include "fault_pkg.svh"
 
 module snn_core #(
   parameter  int unsigned Neurons     = 1024,
@@ -62,7 +63,11 @@ module snn_core #(
   localparam int unsigned DelayWidth  = $clog2(DelaySlots);
   localparam int unsigned AccAddrW    = DelayWidth + NeuronWidth;
   localparam int unsigned InputWidth  = ((AccWidth > VWidth) ? AccWidth : VWidth) + 1;
+`ifdef FAULTS
+  localparam int unsigned AddWidth    = WWidth + 16;  // one fault takes a weight as unsigned
+`else
   localparam int unsigned AddWidth    = WWidth + 15;  // a weight shifted by at most 15
+`endif
   localparam int unsigned AccSumWidth = ((AccWidth > AddWidth) ? AccWidth : AddWidth) + 1;
   localparam logic [NeuronWidth-1:0] LastNeuron = NeuronWidth'(Neurons - 1);
   localparam logic [DelayWidth-1:0]  LastSlot   = {DelayWidth{1'b1}};
@@ -104,15 +109,78 @@ module snn_core #(
   logic [NeuronWidth-1:0]       spk_neuron_q;
   // Walk
   logic                         walk_issue, walk_last;
-  logic [SynIdxWidth:0]         walk_k_q;
+  logic [SynIdxWidth:0]         walk_k_q, walk_length;
   logic                         e_valid_q, e_dense_q;
   logic [NeuronWidth-1:0]       e_target_q, e_target;
-  logic [DelayWidth-1:0]        e_delay_q, e_delay;
+  logic [DelayWidth-1:0]        e_delay_q, e_delay, e_slot;
   logic                         f_valid_q;
   logic [AccAddrW-1:0]          f_addr_q;
-  logic signed [AddWidth-1:0]   e_add, f_add_q;
+  logic signed [AddWidth-1:0]   e_weight, e_add, f_add_q;
   logic signed [AccSumWidth-1:0] f_sum;
   logic signed [AccWidth-1:0]   f_acc;
+
+`ifdef FAULTS
+  // ---------------------------------------------------------------- choice of the injected fault
+  // 0: none. Set by +fault=N, or through a simulator's back door after the first evaluation.
+  logic [7:0] fault_q;
+  initial begin
+    if (!$value$plusargs("fault=%d", fault_q)) fault_q = 8'd0;
+  end
+
+  logic                     fault_drop_q;      // the event just accepted is lost
+  logic                     fault_cleared_q;   // a clear has been done since reset
+  logic                     fault_resumed_q;   // the next neuron is the first after a fan-out
+  logic [4:0]               fault_events_q;    // events accepted in this timestep, to 16
+  logic [6:0]               fault_timestep_q;  // timesteps since clear, modulo 128
+  logic [AxonWidth-1:0]     fault_axon_q;      // axon of the last event
+  logic signed [VWidth-1:0] fault_threshold_q; // of the neuron that fanned out
+  logic signed [WWidth-1:0] fault_weight_q;    // of the synapse before
+  logic [3:0]               fault_e_k_q;       // low bits of the synapse's place in its row
+
+  // The other neuron of a pair, where there is one.
+  function automatic logic [NeuronWidth-1:0] fault_neighbour(input logic [NeuronWidth-1:0] n);
+    fault_neighbour = n ^ NeuronWidth'(1);
+    if (32'(fault_neighbour) >= Neurons) fault_neighbour = n;
+  endfunction
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      fault_drop_q     <= 1'b0;
+      fault_cleared_q  <= 1'b0;
+      fault_resumed_q  <= 1'b0;
+      fault_events_q   <= '0;
+      fault_timestep_q <= '0;
+    end else begin
+      if (ev_accept) begin
+        fault_drop_q <=
+            (fault_q == fault_pkg::EventOverflow && fault_events_q[4]) ||
+            (fault_q == fault_pkg::EventMerged && fault_events_q != '0 &&
+             ev_axon_i == fault_axon_q) ||
+            (fault_q == fault_pkg::EventBackToBack && state_q == StEvent);
+        if (!fault_events_q[4]) fault_events_q <= fault_events_q + 5'd1;
+      end else if (tick_accept || clear_accept) begin
+        fault_drop_q   <= 1'b0;
+        fault_events_q <= '0;
+      end
+      if (state_q == StClear) begin
+        fault_timestep_q <= '0;
+        if (clear_end) fault_cleared_q <= 1'b1;
+      end else if (sweep_end) begin
+        fault_timestep_q <= fault_timestep_q + 7'd1;
+      end
+      if (tick_accept)                fault_resumed_q <= 1'b0;
+      else if (fan_out)               fault_resumed_q <= 1'b1;
+      else if (u_valid_q && !stall)   fault_resumed_q <= 1'b0;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (ev_accept)  fault_axon_q      <= ev_axon_i;
+    if (fan_out)    fault_threshold_q <= v_threshold_q;
+    if (walk_issue) fault_e_k_q       <= 4'(walk_k_q);
+    if (e_valid_q)  fault_weight_q    <= syn_weight;
+  end
+`endif
 
   // ---------------------------------------------------------------- configuration and memories
   logic                     leak_mode, v_overflow, acc_overflow, compare, reset_mode;
@@ -231,6 +299,9 @@ module snn_core #(
     .RefrWidth (RefrWidth)
   ) u_state (
     .clk_i   (clk_i),
+`ifdef FAULTS
+    .keep_refr_i (fault_q == fault_pkg::ClearKeepsRefr && fault_cleared_q && !w_valid_q),
+`endif
     .we_i    (w_valid_q || state_q == StClear),
     .waddr_i (w_valid_q ? w_n_q : n_q),
     .v_i     (w_valid_q ? w_v_q : '0),
@@ -303,8 +374,19 @@ module snn_core #(
                         !tick_i && !clear_i;
   assign ev_accept    = ev_valid_i && ev_ready_o;
 
-  assign walk_issue   = (state_q == StEvent || state_q == StFanOut) && row_length != '0;
-  assign walk_last    = walk_k_q + (SynIdxWidth + 1)'(1) >= row_length;
+  assign walk_issue   = (state_q == StEvent || state_q == StFanOut) && walk_length != '0;
+  assign walk_last    = walk_k_q + (SynIdxWidth + 1)'(1) >= walk_length;
+`ifdef FAULTS
+  always_comb begin
+    walk_length = row_length;
+    if (fault_q == fault_pkg::LastSynapseMissing && row_length != '0) begin
+      walk_length = row_length - (SynIdxWidth + 1)'(1);
+    end
+    if (fault_drop_q && state_q == StEvent) walk_length = '0;
+  end
+`else
+  assign walk_length  = row_length;
+`endif
 
   assign clear_end    = n_q == LastNeuron && clear_slot_q == LastSlot;
   // Stage W and F may still write in this clock, the output register may still be emptied.
@@ -370,10 +452,11 @@ module snn_core #(
   logic [RefrWidth-1:0]         v_refr_next;
   logic                         v_spike;
 
-  // The accumulator's read port serves stage E first, and that also keeps the sweep behind the walk.
+  // The accumulator's read port serves stage E first; that also keeps the sweep behind the walk.
   assign issue   = state_q == StSweep && left_q && !e_valid_q && !stall && !fan_out;
-  assign stall   = v_valid_q && v_spike && spk_valid_q && !spk_ready_i;
-  assign fan_out = v_valid_q && v_spike && !stall && row_length != '0;
+  assign stall   = `FAULT(fault_q, SpikeOverwritten, 1'b0,
+                          v_valid_q && v_spike && spk_valid_q && !spk_ready_i);
+  assign fan_out = v_valid_q && v_spike && !stall && walk_length != '0;
 
   assign row_re    = ev_accept || (u_valid_q && !stall && !fan_out) || !busy_o;
   assign row_raddr = ev_accept ? SourceWidth'(ev_axon_i) :
@@ -390,7 +473,7 @@ module snn_core #(
     .saturate_i (v_overflow),
     .cuba_i     (cuba),
     .u_decay_i  (u_decay),
-    .bias_i     (bias),
+    .bias_i     (`FAULT(fault_q, BiasIgnored, 32'(u_n_q) >= 32 ? '0 : bias, bias)),
     .i_syn_i    (acc_read),
     .u_i        (u_read),
     .input_o    (u_input),
@@ -402,7 +485,7 @@ module snn_core #(
     .LeakFrac (LeakFrac)
   ) u_v_decay (
     .multiply_i (leak_mode),
-    .rounding_i (rounding),
+    .rounding_i (`FAULT(fault_q, LeakRounding, rounding ^ {1'b0, v_read[VWidth-1]}, rounding)),
     .leak_i     (leak),
     .x_i        (v_read),
     .y_o        (u_v_decayed)
@@ -414,6 +497,9 @@ module snn_core #(
     .AccWidth  (AccWidth),
     .RefrWidth (RefrWidth)
   ) u_membrane (
+`ifdef FAULTS
+    .fault_i      (fault_q),
+`endif
     .rounding_i   (rounding),
     .saturate_i   (v_overflow),
     .greater_i    (compare),
@@ -460,11 +546,15 @@ module snn_core #(
       v_spiking_q    <= spiking;
       v_i_syn_q      <= acc_read;
       v_input_q      <= u_input;
-      v_u_q          <= u_u_next;
+      v_u_q          <= `FAULT(fault_q, CubaFrozen, refr_read != '0 ? u_read : u_u_next,
+                               u_u_next);
       v_v_q          <= v_read;
-      v_decayed_q    <= u_v_decayed;
+      v_decayed_q    <= `FAULT(fault_q, LeakSkipped,
+                               &fault_timestep_q ? {v_read[VWidth-1], v_read} : u_v_decayed,
+                               u_v_decayed);
       v_refr_q       <= refr_read;
-      v_threshold_q  <= threshold;
+      v_threshold_q  <= `FAULT(fault_q, ThresholdStale,
+                               fault_resumed_q ? fault_threshold_q : threshold, threshold);
       v_v_reset_q    <= v_reset;
       v_refractory_q <= refractory;
     end
@@ -475,14 +565,14 @@ module snn_core #(
       w_v_q     <= v_v_next;
       w_refr_q  <= v_refr_next;
       w_spike_q <= v_spike;
-      if (v_spike) spk_neuron_q <= v_n_q;
+      if (v_spike) spk_neuron_q <= `FAULT(fault_q, SpikeSwapped, fault_neighbour(v_n_q), v_n_q);
     end
   end
 
   assign spk_valid_o    = spk_valid_q;
   assign spk_neuron_o   = spk_neuron_q;
   assign probe_valid_o  = w_valid_q;
-  assign probe_neuron_o = w_n_q;
+  assign probe_neuron_o = `FAULT(fault_q, ProbeSwapped, fault_neighbour(w_n_q), w_n_q);
   assign probe_i_syn_o  = w_i_syn_q;
   assign probe_u_o      = w_u_q;
   assign probe_v_o      = w_v_q;
@@ -492,14 +582,33 @@ module snn_core #(
   // ---------------------------------------------------------------- walk of a row (eq. 1)
   assign e_target = e_dense_q ? e_target_q : syn_target;
   assign e_delay  = e_dense_q ? e_delay_q : syn_delay;
-  assign e_add    = AddWidth'(syn_weight) <<< weight_shift;
+  assign e_add    = e_weight <<< weight_shift;
+`ifdef FAULTS
+  always_comb begin
+    e_weight = AddWidth'(syn_weight);
+    e_slot   = slot_q + e_delay;
+    if (fault_q == fault_pkg::StaleWeight && fault_e_k_q == 4'd15) begin
+      e_weight = AddWidth'(fault_weight_q);
+    end
+    if (fault_q == fault_pkg::WeightUnsigned) e_weight = AddWidth'($unsigned(syn_weight));
+    if (fault_q == fault_pkg::FanOutLate && (state_q == StFanOut || state_q == StSweep)) begin
+      e_slot = slot_q + e_delay + DelayWidth'(1);
+    end
+    if (fault_q == fault_pkg::DelayShort && e_delay != '0) begin
+      e_slot = slot_q + e_delay - DelayWidth'(1);
+    end
+  end
+`else
+  assign e_weight = AddWidth'(syn_weight);
+  assign e_slot   = slot_q + e_delay;
+`endif
   assign f_sum    = AccSumWidth'(acc_read) + AccSumWidth'(f_add_q);
 
   fit_width #(
     .InWidth  (AccSumWidth),
     .OutWidth (AccWidth)
   ) u_fit_acc (
-    .saturate_i (acc_overflow),
+    .saturate_i (`FAULT(fault_q, AccOverflowMode, !acc_overflow, acc_overflow)),
     .x_i        (f_sum),
     .y_o        (f_acc)
   );
@@ -527,7 +636,7 @@ module snn_core #(
   end
 
   assign acc_re    = e_valid_q || issue;
-  assign acc_raddr = e_valid_q ? {slot_q + e_delay, e_target} : {slot_q, n_q};
+  assign acc_raddr = e_valid_q ? {e_slot, e_target} : {slot_q, n_q};
   always_comb begin
     acc_we    = f_valid_q || w_valid_q || state_q == StClear;
     acc_waddr = {clear_slot_q, n_q};
@@ -538,6 +647,13 @@ module snn_core #(
     end else if (w_valid_q) begin
       acc_waddr = {slot_q, w_n_q};
     end
+`ifdef FAULTS
+    if (fault_q == fault_pkg::AccNotCleared && w_valid_q && w_spike_q) acc_we = f_valid_q;
+    if (fault_q == fault_pkg::ClearMissesSlot && fault_cleared_q && state_q == StClear &&
+        clear_slot_q == LastSlot) begin
+      acc_we = 1'b0;
+    end
+`endif
   end
 
   // ---------------------------------------------------------------- assertions

@@ -26,7 +26,8 @@ module lif_neuron #(
   logic signed [VWidth-1:0]   leak, v_sat, v_d, v_q;
   logic                       spike_d, spike_q;
 
-  assign leak    = (LeakShift == 0) ? '0 : v_q >>> LeakShift;
+  // A signed zero: with '0 the whole expression, and so the shift, would be unsigned.
+  assign leak    = (LeakShift == 0) ? VWidth'(signed'(1'b0)) : v_q >>> LeakShift;
   assign sum     = SumWidth'(v_q) - SumWidth'(leak) + SumWidth'(i_in_i);
   assign v_sat   = (sum > SumWidth'(VMax)) ? VMax :
                    (sum < SumWidth'(VMin)) ? VMin : sum[VWidth-1:0];
