@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks what holds for every source file: licence line first, width, line ends, no stray bytes.
+"""Checks every source file for licence line, width and line ends, and pages for dead links.
 
     scripts/check_tree.py [ROOT]      exit code 0: clean, 1: findings (printed as file:line)
 """
 import pathlib
+import re
 import subprocess
 import sys
 
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 COLUMNS = 100
+LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 # Suffixes (or whole names) of files that carry a licence line, and whether width is checked.
 SOURCES = {
     ".hpp": True, ".cpp": True, ".h": True, ".c": True, ".sv": True, ".svh": True, ".vlt": True,
@@ -53,6 +55,14 @@ def check_file(path, shown):
             yield f"{shown}:{number}: {len(line)} columns, at most {COLUMNS}"
 
 
+def check_links(path, shown):
+    """Relative links of a page must lead somewhere."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        for target in LINK.findall(line):
+            if not (path.parent / target).exists():
+                yield f"{shown}:{number}: the link to '{target}' leads nowhere"
+
+
 def findings(root):
     found = []
     for path in tree_files(root):
@@ -61,6 +71,8 @@ def findings(root):
         if "data" in inside.parts or "corpus" in inside.parts or inside.parts[0] == "build":
             continue
         found += check_file(path, inside)
+        if path.suffix == ".md":
+            found += check_links(path, inside)
     return found
 
 

@@ -157,6 +157,12 @@ class TreeTestCase(unittest.TestCase):
         self.assertIn("a.cpp:2: spaces", self.found(SPDX + "int a; \n")[0])
         self.assertIn("does not end", self.found(SPDX + "int a;")[0])
 
+    def test_a_dead_link_is_found(self):
+        text = "[a](b.md) [c](https://example.org/x) [d](#here)\n[e](README.md#top)\n"
+        self.assertEqual(
+            self.found(text, "README.md"), ["README.md:1: the link to 'b.md' leads nowhere"]
+        )
+
     def test_data_of_tests_is_left_alone(self):
         self.assertEqual(self.found("x" * 200, "tests/data/bad/a.toml"), [])
 
