@@ -46,7 +46,6 @@ DiskSpace::~DiskSpace() {
 }
 
 Status DiskSpace::reserve(std::uint64_t size) {
-    if (size <= reserved_) return {};
     // fallocate() does not look at this limit when it keeps the size, and a write beyond it would
     // raise SIGXFSZ.
     rlimit limit{};
@@ -57,7 +56,7 @@ Status DiskSpace::reserve(std::uint64_t size) {
                          std::to_string(limit.rlim_cur) + " bytes",
                      path_};
     }
-    if (!supported_) return {};
+    if (size <= reserved_ || !supported_) return {};
     for (const std::uint64_t want : {size + kStride, size}) {
         const std::uint64_t from = reserved_;
         int rc = 0;

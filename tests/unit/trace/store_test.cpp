@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch_get_random_seed.hpp>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+
+#include "random_trace.hpp"
+#include "store_helpers.hpp"
+
+using namespace spikelock;
+using namespace spikelock::trace;
+using namespace spikelock::trace::test;
+
+TEST_CASE("trace/store: a trace is read back as it was written", "[trace][property]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    const auto trial = GENERATE(range(0U, 14U));
+    const CounterRandom draw(Catch::getSeed(), trial);
+    const auto one_of = [&, use = std::uint64_t{0}](
+                            std::initializer_list<std::uint32_t> choices) mutable {
+        return *(choices.begin() + draw.below(static_cast<std::uint32_t>(choices.size()), use++));
+    };
+    RandomTrace random;
+    random.seed = draw.bits(99);
+    random.n_neurons = one_of({1, 64, 70, 200});
+    random.counts = one_of({0, 1}) != 0;
+    random.invalid_steps = one_of({0, 1}) != 0;
+    random.masks = one_of({0, 1}) != 0;
+    const std::uint32_t chunk = one_of({16, 100, 0});
+    random.first = chunk;  // a trace need not start at 0
+    const std::uint32_t steps = 1234;
+    const std::uint32_t piece = one_of({1, 77, 5000});
+    const std::uint32_t at_once = one_of({1, 33, 100000});
+    CAPTURE(trial, random.n_neurons, random.counts, random.invalid_steps, random.masks, chunk,
+            piece);
+
+    record(random, path, steps, piece, {.first_step = random.first, .chunk_steps = chunk});
+    CHECK_FALSE(has_index(path));
+    auto reader = open_trace(path);
+    REQUIRE_OK(reader);
+    REQUIRE((*reader)->shape() == random.shape());
+    CHECK((*reader)->n_steps() == steps);
+    CHECK((*reader)->complete());
+    CHECK((*reader)->provenance() == "{}");
+    const ExecutionTrace want = random.make(random.first, steps);
+    const ExecutionTrace got = read_all(**reader, at_once);
+    REQUIRE(equal(got, want));
+
+    for (const std::uint64_t from : {0U, 1U, 15U, 16U, 100U, 1233U, 1234U}) {
+        REQUIRE((*reader)->seek(random.first + from));
+        const ExecutionTrace rest = read_all(**reader, 500);
+        REQUIRE(equal(rest,
+                      random.make(random.first + from, steps - static_cast<std::uint32_t>(from))));
+    }
+    CHECK((*reader)->seek(random.first + 1235).error().code == Errc::NotFound);
+}
+
+TEST_CASE("trace/store: samples, attributes and expected differences are kept", "[trace][unit]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    const RandomTrace random;
+    std::vector<Sample> samples;
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+        samples.push_back({i % 7 == 0 ? "" : "Ziffer " + std::to_string(i) + " \xc3\xa4", i * 2,
+                           i * 2 + 2, static_cast<StartState>(i % 4)});
+    }
+    std::vector<ExpectedDifference> differences;
+    for (std::uint32_t i = 0; i < 5000; ++i) {
+        differences.push_back({i, i % 70, static_cast<std::int32_t>(i % 6) - 1, -std::int64_t{i}});
+    }
+    {
+        auto writer = TraceWriter::create(path, random.shape(), {.provenance = R"({"seed":7})"});
+        REQUIRE_OK(writer);
+        REQUIRE((*writer)->add_samples(std::span(samples).first(10)));
+        REQUIRE((*writer)->append(random.make(0, 200).view()));
+        REQUIRE((*writer)->add_samples(std::span(samples).subspan(10)));
+        REQUIRE((*writer)->add_expected_differences(std::span(differences).first(1)));
+        REQUIRE((*writer)->add_expected_differences(std::span(differences).subspan(1)));
+        REQUIRE((*writer)->set_attribute("verdict", "old"));
+        REQUIRE((*writer)->set_attribute("verdict", R"({"verdict":"DIVERGED"})"));
+        REQUIRE((*writer)->set_attribute("long", std::string(200'000, 'x')));
+        REQUIRE((*writer)->close());
+    }
+    auto reader = open_trace(path);
+    REQUIRE_OK(reader);
+    CHECK(std::ranges::equal((*reader)->samples(), samples));
+    CHECK((*reader)->provenance() == R"({"seed":7})");
+    CHECK((*reader)->attributes().at("verdict") == R"({"verdict":"DIVERGED"})");
+    CHECK((*reader)->attributes().at("long").size() == 200'000);
+    REQUIRE((*reader)->read(3));  // a prefetch is under way
+    CHECK(*(*reader)->expected_differences() == differences);
+    CHECK((*reader)->expected_differences(10)->size() == 10);
+    const auto part = load_trace(path, 150, 1000);
+    REQUIRE_OK(part);
+    CHECK(equal(*part, random.make(150, 50)));
+    CHECK(part->samples().size() == 25);
+}
+
+TEST_CASE("trace/store: equal runs give equal files, however they are cut into blocks",
+          "[trace][property]") {
+    TemporaryFolder folder;
+    RandomTrace random;
+    random.invalid_steps = random.masks = true;
+    record(random, folder.file("a.h5"), 3000, 3000, {.chunk_steps = 128});
+    record(random, folder.file("b.h5"), 3000, 41, {.chunk_steps = 128, .flush_seconds = 0.0});
+    // Flushing at other moments may move things inside the file; the decoded values may not differ.
+    const auto a = load_trace(folder.file("a.h5"), 0, 3000);
+    const auto b = load_trace(folder.file("b.h5"), 0, 3000);
+    REQUIRE_OK(a);
+    REQUIRE_OK(b);
+    CHECK(equal(*a, *b));
+    record(random, folder.file("c.h5"), 3000, 3000, {.chunk_steps = 128});
+    CHECK(bytes_of(folder.file("a.h5")) == bytes_of(folder.file("c.h5")));
+}
+
+TEST_CASE("trace/store: h5py reads the same values without plugins", "[trace][unit]") {
+    if (std::system("/usr/bin/python3 -c 'import h5py' 2>/dev/null") != 0) {
+        SKIP("/usr/bin/python3 has no h5py");
+    }
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    RandomTrace random;
+    random.counts = random.invalid_steps = random.masks = true;
+    const std::uint32_t steps = 300;
+    record(random, path, steps, 100, {.chunk_steps = 128});
+    // The script prints every value; the same lines are made here from the source of the data.
+    const std::string out = folder.file("out.txt");
+    const std::string command = "/usr/bin/python3 " SPIKELOCK_TRACE_PY " " + path + " > " + out;
+    REQUIRE(std::system(command.c_str()) == 0);
+    std::ifstream lines(out);
+    const ExecutionTrace want = random.make(0, steps);
+    const BlockView view = want.view();
+    const std::size_t words = want.shape().spike_words();
+    std::string line;
+    for (std::uint64_t t = 0; t < steps; ++t) {
+        std::string text = std::to_string(want.valid(t) ? 1 : 0);
+        for (std::uint32_t n = 0; n < want.n_neurons(); ++n) {
+            text += want.spike(t, n) ? " 1" : " 0";
+            text += " " + std::to_string(view.counts[t * want.n_neurons() + n]);
+            for (std::size_t f = 0; f < 5; ++f) {
+                const std::int64_t raw = want.raw(f, t, n);
+                text += " " + (f == 3 ? std::to_string(static_cast<std::uint64_t>(raw))
+                                      : std::to_string(raw));
+            }
+            text += ((view.masks[1][t * words + n / 64] >> (n % 64)) & 1U) != 0 ? " 1" : " 0";
+        }
+        REQUIRE(std::getline(lines, line));
+        REQUIRE(line == text);
+    }
+    for (const char* label : {"hidden", "out"}) {
+        const auto spikes = want.population_spikes(label);
+        const std::uint32_t begin = want.shape().population(label)->begin;
+        for (const Spike& s : *spikes) {
+            for (int i = 0; i < view.counts[s.timestep * want.n_neurons() + s.neuron]; ++i) {
+                REQUIRE(std::getline(lines, line));
+                REQUIRE(line == std::string(label) + " " + std::to_string(s.neuron - begin) + " " +
+                                    std::to_string(s.timestep));
+            }
+        }
+    }
+    REQUIRE(std::getline(lines, line));
+    CHECK(line == "end ms 1");
+}
+
+TEST_CASE("trace/store: a second writer is refused while the first one lives", "[trace][unit]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    const RandomTrace random;
+    auto first = TraceWriter::create(path, random.shape());
+    REQUIRE_OK(first);
+    const auto second = TraceWriter::create(path, random.shape());
+    REQUIRE_FALSE(second);
+    CHECK(second.error().code == Errc::Environment);
+    CHECK(second.error().text().find("another process is recording") != std::string::npos);
+    CHECK(recover_trace(path).error().code == Errc::Environment);
+    REQUIRE((*first)->append(random.make(0, 100).view()));
+    REQUIRE((*first)->close());
+    CHECK(TraceWriter::create(path, random.shape()));  // now it may be replaced
+}
+
+TEST_CASE("trace/store: a growing trace can be read up to its last flush", "[trace][unit]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    const RandomTrace random;
+    auto writer = TraceWriter::create(path, random.shape(), {.chunk_steps = 64});
+    REQUIRE_OK(writer);
+    REQUIRE((*writer)->append(random.make(0, 200).view()));
+    REQUIRE((*writer)->flush());
+    auto reader = open_trace(path);
+    REQUIRE_OK(reader);
+    CHECK_FALSE((*reader)->complete());
+    CHECK((*reader)->n_steps() == 192);
+    SourceEnd end;
+    CHECK(equal(read_all(**reader, 50, &end), random.make(0, 192)));
+    CHECK(end.kind == EndKind::Incomplete);
+    CHECK(end.timestep == 192);
+    REQUIRE((*writer)->append(random.make(200, 100).view()));
+    REQUIRE((*writer)->close(false));
+    reader = open_trace(path);
+    REQUIRE_OK(reader);
+    CHECK((*reader)->n_steps() == 300);
+    CHECK(equal(read_all(**reader, 50, &end), random.make(0, 300)));
+    CHECK(end.kind == EndKind::Incomplete);
+}
+
+TEST_CASE("trace/store: what cannot be recorded is refused with its reason", "[trace][unit]") {
+    TemporaryFolder folder;
+    const auto refused = [&](const std::function<void(Shape&)>& change) {
+        Shape shape = RandomTrace{}.shape();
+        change(shape);
+        const auto writer = TraceWriter::create(folder.file("t.h5"), shape);
+        return writer ? std::string("accepted") : writer.error().message;
+    };
+    CHECK(refused([](Shape& s) { s.n_neurons = 0; }) == "a trace holds 1..16777216 neurons, got 0");
+    CHECK(refused([](Shape& s) { s.fields[1].name = "a/b"; }) ==
+          "field name 'a/b' contains '/' or a control character");
+    CHECK(refused([](Shape& s) { s.fields[1].name = "i_syn"; }) == "field 'i_syn' stands twice");
+    CHECK(refused([](Shape& s) { s.fields[1].bytes = 3; }) ==
+          "field 'v' must be stored in 1, 2, 4 or 8 bytes, got 3");
+    CHECK(refused([](Shape& s) { s.populations[1].end = 71; }) ==
+          "population 'out' reaches beyond the neurons");
+    CHECK(refused([](Shape& s) { s.dt = 0.0; }) == "dt must be a positive number of seconds");
+    const auto nowhere = TraceWriter::create(folder.file("no/t.h5"), RandomTrace{}.shape());
+    REQUIRE_FALSE(nowhere);
+    CHECK(nowhere.error().code == Errc::Io);
+    CHECK(nowhere.error().where.find("no/t.h5") != std::string::npos);
+}
+
+namespace {
+// Runs `work` in a child process that gets the exit code of its value.
+int in_child(const std::function<int()>& work) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(work());
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// Records until the writer refuses; 0 when it refused as it should.
+int record_until_full(const RandomTrace& random, const std::string& path) {
+    auto writer = TraceWriter::create(path, random.shape(), {.flush_seconds = 0.001});
+    if (!writer) return 2;
+    for (std::uint64_t t = 0; t < 1'000'000; t += 1000) {
+        if (Status ok = (*writer)->append(random.make(t, 1000).view()); !ok) {
+            if (ok.error().code != Errc::Environment) return 3;
+            if (ok.error().where != path) return 4;
+            if ((*writer)->append(random.make(t, 1).view())) return 5;  // stays an error
+            if ((*writer)->close()) return 6;
+            return 0;
+        }
+    }
+    return 7;
+}
+
+void check_readable_prefix(const RandomTrace& random, const std::string& path) {
+    auto reader = open_trace(path);
+    REQUIRE_OK(reader);
+    CHECK_FALSE((*reader)->complete());
+    CHECK((*reader)->n_steps() > 1000);
+    const ExecutionTrace got = read_all(**reader, 5000);
+    CHECK(equal(got, random.make(0, static_cast<std::uint32_t>(got.n_steps()))));
+    CHECK_FALSE(has_index(path));
+}
+}  // namespace
+
+TEST_CASE("trace/store: at a file size limit the run ends with an error and a readable trace",
+          "[trace][unit]") {
+    TemporaryFolder folder;
+    const RandomTrace random;
+    const std::string path = folder.file("t.h5");
+    REQUIRE(in_child([&] {
+                const rlimit limit = {6'000'000, 6'000'000};
+                ::setrlimit(RLIMIT_FSIZE, &limit);
+                return record_until_full(random, path);
+            }) == 0);
+    check_readable_prefix(random, path);
+}
+
+TEST_CASE("trace/store: on a full disk the run ends with an error and a readable trace",
+          "[trace][unit]") {
+    TemporaryFolder folder;
+    const RandomTrace random;
+    const std::string copy = folder.file("copy.h5");
+    const std::string disk = folder.file("");
+    // The file system exists only in the child's mount namespace; it hands out what is left.
+    const int result = in_child([&] {
+        if (::unshare(CLONE_NEWNS) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return 77;
+        ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+        const std::string mine = disk + "disk";
+        std::filesystem::create_directory(mine);
+        if (::mount("tmpfs", mine.c_str(), "tmpfs", 0, "size=6m") != 0) return 77;
+        const int rc = record_until_full(random, mine + "/t.h5");
+        std::error_code failed;
+        std::filesystem::copy_file(mine + "/t.h5", copy, failed);
+        return failed ? 8 : rc;
+    });
+    if (result == 77) SKIP("no right to mount a small file system");
+    REQUIRE(result == 0);
+    check_readable_prefix(random, copy);
+}
+
+TEST_CASE("trace/store: statistics agree with the trace in memory", "[trace][property]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    RandomTrace random;
+    random.invalid_steps = GENERATE(false, true);
+    record(random, path, 2000, 100, {.chunk_steps = 64});
+    auto reader = open_trace(path);
+    REQUIRE_OK(reader);
+    const auto stats = measure(**reader);
+    REQUIRE_OK(stats);
+    const ExecutionTrace want = random.make(0, 2000);
+    CHECK(stats->spikes == want.spike_count());
+    CHECK(stats->n_steps == 2000);
+    CHECK(stats->end.kind == EndKind::Complete);
+    REQUIRE(stats->rates_hz == want.firing_rates());
+    CHECK(stats->populations.at(1).spikes == want.population_spikes("out")->size());
+    for (std::size_t f = 0; f < want.shape().fields.size(); ++f) {
+        double least = 1e300;
+        double most = -1e300;
+        for (std::uint64_t t = 0; t < 2000; ++t) {
+            if (!want.valid(t)) continue;
+            for (std::uint32_t n = 0; n < want.n_neurons(); ++n) {
+                least = std::min(least, want.value(f, t, n));
+                most = std::max(most, want.value(f, t, n));
+            }
+        }
+        CHECK(stats->fields[f].least == least);
+        CHECK(stats->fields[f].most == most);
+    }
+}

@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reader_child.hpp"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <optional>
+
+#include "deflate.hpp"
+#include "hdf5_handle.hpp"
+#include "shape_json.hpp"
+#include "spikelock/trace/trace_writer.hpp"
+
+namespace spikelock::trace::detail {
+
+SlotLayout::SlotLayout(const Shape& shape, std::uint64_t rows) {
+    const std::size_t n = shape.n_neurons;
+    const std::size_t words = rows * shape.spike_words() * 8;
+    const auto place = [this](std::size_t bytes) {
+        const std::size_t at = size;
+        size += (bytes + 63) / 64 * 64;
+        return at;
+    };
+    spikes = place(words);
+    counts = place(shape.counts ? rows * n * 2 : 0);
+    valid = place(rows);
+    for (const FieldSpec& f : shape.fields) {
+        fields.push_back(place(rows * n * static_cast<std::size_t>(f.bytes)));
+    }
+    for (std::size_t f = 0; f < shape.fields.size(); ++f) masks.push_back(place(words));
+}
+
+namespace {
+using nlohmann::json;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;  // shadow memory does not fit an address space limit
+#else
+constexpr bool kSanitized = false;
+#endif
+constexpr std::uint64_t kMostRows = 1ULL << 48;
+constexpr std::uint64_t kMostSamples = 1ULL << 22;
+
+// One stored array, with what is needed to decode its chunks without HDF5's filter pipeline.
+struct Stored {
+    std::string path;
+    Handle dataset;
+    hid_t memory_type = H5I_INVALID_HID;
+    std::size_t element_bytes = 1;
+    std::size_t columns = 0;       // 0: one-dimensional
+    std::uint64_t rows = 0;        // extent
+    std::uint64_t chunk_rows = 0;  // 0: chunks of another make, read through HDF5
+    std::size_t row_bytes() const { return element_bytes * std::max<std::size_t>(columns, 1); }
+};
+
+class Child {
+public:
+    Child(std::string path, std::span<const std::span<std::byte>> slots)
+        : path_(std::move(path)), slots_(slots.begin(), slots.end()) {}
+
+    Reply serve(const Request& request) {
+        if (request.slot >= slots_.size()) return refuse(0, Errc::Internal, "no such slot");
+        slot_ = request.slot;
+        switch (request.what) {
+            case ChildRequest::Open:
+                return open();
+            case ChildRequest::Rows:
+                return rows(request.first, request.count);
+            case ChildRequest::Differences:
+                return differences(request.first, request.count);
+        }
+        return refuse(slot_, Errc::Internal, "no such request");
+    }
+
+    Reply refuse(std::uint32_t slot, Errc code, std::string_view text) {
+        Reply reply;
+        reply.errc = static_cast<std::uint16_t>(code);
+        reply.size = std::min(text.size(), slots_[slot].size());
+        std::memcpy(slots_[slot].data(), text.data(), reply.size);
+        return reply;
+    }
+
+private:
+    Reply bad(const std::string& text) { return refuse(slot_, Errc::BadFormat, text); }
+
+    std::optional<std::int64_t> number(const char* name) {
+        const Handle attribute = attribute_handle(H5Aopen(file_.get(), name, H5P_DEFAULT));
+        if (!attribute) return std::nullopt;
+        const Handle space = space_handle(H5Aget_space(attribute.get()));
+        const Handle type = type_handle(H5Aget_type(attribute.get()));
+        std::int64_t value = 0;
+        if (H5Sget_simple_extent_npoints(space.get()) != 1 ||
+            H5Tget_class(type.get()) != H5T_INTEGER ||
+            H5Aread(attribute.get(), H5T_NATIVE_INT64, &value) < 0) {
+            return std::nullopt;
+        }
+        return value;
+    }
+
+    std::optional<std::string> text(const char* name) {
+        const Handle attribute = attribute_handle(H5Aopen(file_.get(), name, H5P_DEFAULT));
+        if (!attribute) return std::nullopt;
+        const Handle space = space_handle(H5Aget_space(attribute.get()));
+        const Handle type = type_handle(H5Aget_type(attribute.get()));
+        if (H5Sget_simple_extent_npoints(space.get()) != 1 ||
+            H5Tget_class(type.get()) != H5T_STRING) {
+            return std::nullopt;
+        }
+        const Handle memory = type_handle(H5Tcopy(H5T_C_S1));
+        H5Tset_cset(memory.get(), H5Tget_cset(type.get()));
+        if (H5Tis_variable_str(type.get()) > 0) {
+            H5Tset_size(memory.get(), H5T_VARIABLE);
+            char* characters = nullptr;
+            if (H5Aread(attribute.get(), memory.get(), &characters) < 0) return std::nullopt;
+            std::string value = characters == nullptr ? "" : characters;
+            H5free_memory(characters);
+            return value;
+        }
+        std::string value(H5Tget_size(type.get()) + 1, '\0');
+        H5Tset_size(memory.get(), value.size());
+        if (H5Aread(attribute.get(), memory.get(), value.data()) < 0) return std::nullopt;
+        value.resize(std::strlen(value.c_str()));
+        return value;
+    }
+
+    // Opens a dataset and checks its class and shape; an empty text is success.
+    std::string open_stored(Stored& s, H5T_class_t cls) {
+        s.dataset = dataset_handle(H5Dopen2(file_.get(), s.path.c_str(), H5P_DEFAULT));
+        if (!s.dataset) return "expected a dataset " + s.path;
+        const Handle space = space_handle(H5Dget_space(s.dataset.get()));
+        const Handle type = type_handle(H5Dget_type(s.dataset.get()));
+        const int rank = s.columns == 0 ? 1 : 2;
+        std::array<hsize_t, 2> extent = {0, 0};
+        if (H5Sget_simple_extent_ndims(space.get()) != rank ||
+            H5Sget_simple_extent_dims(space.get(), extent.data(), nullptr) != rank ||
+            (rank == 2 && extent[1] != s.columns)) {
+            return s.path + ": expected the shape (n_steps" +
+                   (rank == 2 ? ", " + std::to_string(s.columns) + ")" : ")");
+        }
+        if (H5Tget_class(type.get()) != cls || H5Tget_size(type.get()) != s.element_bytes) {
+            return s.path + ": expected elements of " + std::to_string(s.element_bytes) + " bytes";
+        }
+        s.rows = extent[0];
+        if (s.rows > kMostRows) return s.path + ": absurdly long";
+        // Chunks as the writer makes them can be decoded directly.
+        const Handle list = list_handle(H5Dget_create_plist(s.dataset.get()));
+        std::array<hsize_t, 2> chunk = {0, 0};
+        const int filters = H5Pget_nfilters(list.get());
+        const bool shuffled = s.element_bytes > 1;
+        if (H5Pget_layout(list.get()) == H5D_CHUNKED &&
+            H5Pget_chunk(list.get(), rank, chunk.data()) == rank &&
+            (rank == 1 || chunk[1] == s.columns) && filters == (shuffled ? 2 : 1) &&
+            filter(list, 0) == (shuffled ? H5Z_FILTER_SHUFFLE : H5Z_FILTER_DEFLATE) &&
+            filter(list, filters - 1) == H5Z_FILTER_DEFLATE &&
+            H5Tequal(type.get(), s.memory_type) > 0 &&
+            chunk[0] * s.row_bytes() <= (std::uint64_t{1} << 30)) {
+            s.chunk_rows = chunk[0];
+        }
+        return {};
+    }
+
+    static H5Z_filter_t filter(const Handle& list, int index) {
+        unsigned flags = 0;
+        size_t values = 0;
+        return H5Pget_filter2(list.get(), static_cast<unsigned>(index), &flags, &values, nullptr, 0,
+                              nullptr, nullptr);
+    }
+
+    // Rows first .. first+count-1 of a dataset into memory. Where a chunk may be absent (validity,
+    // masks), absent means all ones. An empty text is success.
+    std::string read_rows(Stored& s, std::uint64_t first, std::uint64_t count,
+                          std::span<std::byte> into, bool ones_where_absent) {
+        if (s.chunk_rows == 0) {
+            const std::array<hsize_t, 2> start = {first, 0};
+            const std::array<hsize_t, 2> size = {count, s.columns};
+            const int rank = s.columns == 0 ? 1 : 2;
+            const Handle memory = space_handle(H5Screate_simple(rank, size.data(), nullptr));
+            const Handle space = space_handle(H5Dget_space(s.dataset.get()));
+            if (H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, size.data(),
+                                    nullptr) < 0 ||
+                H5Dread(s.dataset.get(), s.memory_type, memory.get(), space.get(), H5P_DEFAULT,
+                        into.data()) < 0) {
+                return s.path + ": " + hdf5_reason();
+            }
+            return {};
+        }
+        const std::size_t row = s.row_bytes();
+        const std::size_t chunk_bytes = s.chunk_rows * row;
+        for (std::uint64_t at = first; at < first + count;) {
+            const std::uint64_t chunk = at / s.chunk_rows * s.chunk_rows;
+            const std::uint64_t end = std::min(chunk + s.chunk_rows, first + count);
+            const auto target = into.subspan((at - first) * row, (end - at) * row);
+            const std::array<hsize_t, 2> offset = {chunk, 0};
+            hsize_t stored = 0;
+            if (H5Dget_chunk_storage_size(s.dataset.get(), offset.data(), &stored) < 0) stored = 0;
+            if (stored == 0) {
+                if (!ones_where_absent) {
+                    return s.path + ": the chunk at row " + std::to_string(chunk) + " is missing";
+                }
+                const bool words = s.element_bytes == 8;
+                std::fill(target.begin(), target.end(), words ? std::byte{0xff} : std::byte{1});
+                at = end;
+                continue;
+            }
+            if (stored > 2 * chunk_bytes + (1U << 20)) {
+                return s.path + ": the chunk at row " + std::to_string(chunk) + " is too large";
+            }
+            packed_.resize(stored);
+            std::uint32_t mask = 0;
+            if (H5Dread_chunk(s.dataset.get(), H5P_DEFAULT, offset.data(), &mask, packed_.data()) <
+                    0 ||
+                mask != 0) {
+                return s.path + ": the chunk at row " + std::to_string(chunk) + " is unreadable";
+            }
+            const bool whole = target.size() == chunk_bytes;
+            if (!whole) plain_.resize(chunk_bytes);
+            const std::span<std::byte> plain = whole ? target : std::span(plain_);
+            if (!decompress(packed_, s.element_bytes, plain)) {
+                return s.path + ": the chunk at row " + std::to_string(chunk) + " is damaged";
+            }
+            if (!whole) {
+                std::memcpy(target.data(), plain.data() + (at - chunk) * row, target.size());
+            }
+            at = end;
+        }
+        return {};
+    }
+
+    Reply open() {
+        H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+        const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+        if (fd < 0) {
+            return refuse(slot_, errno == ENOENT ? Errc::NotFound : Errc::Io,
+                          std::string("cannot open the trace: ") + std::strerror(errno));
+        }
+        std::array<unsigned char, 8> head{};
+        const ssize_t got = ::read(fd, head.data(), head.size());
+        ::close(fd);
+        constexpr std::array<unsigned char, 8> kSignature = {0x89, 'H',  'D',  'F',
+                                                             '\r', '\n', 0x1a, '\n'};
+        if (got == 0) {
+            return refuse(slot_, Errc::Truncated, "empty file, expected a trace (HDF5)");
+        }
+        if (got < 0 || head != kSignature) {
+            return bad("not an HDF5 file, expected a trace recorded by spikelock");
+        }
+        const Handle access = list_handle(H5Pcreate(H5P_FILE_ACCESS));
+        // Another driver than the writer's: where this process was forked from one that is recording
+        // the same file, HDF5 would otherwise hand out the inherited, half-written state of it.
+        H5Pset_fapl_stdio(access.get());
+        H5Pset_file_locking(access.get(), false, true);
+        file_ = file_handle(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access.get()));
+        if (!file_) {
+            return refuse(slot_, Errc::Truncated,
+                          "a truncated or damaged HDF5 file: " + hdf5_reason());
+        }
+        if (text("format").value_or("") != "spikelock-trace") {
+            return bad(
+                "an HDF5 file, but not a trace: expected the attribute format = "
+                "'spikelock-trace'");
+        }
+        const auto version = number("format_version");
+        if (!version) return bad("expected an integer attribute 'format_version'");
+        if (*version != 1) {
+            return refuse(slot_, Errc::Unsupported,
+                          "trace format version " + std::to_string(*version) +
+                              "; this reader knows version 1");
+        }
+        const auto n_steps = number("n_steps");
+        const auto first = number("first_step");
+        const auto complete = number("complete");
+        const auto shape_text = text("shape");
+        if (!n_steps || !first || !complete || !shape_text || *n_steps < 0 || *first < 0 ||
+            static_cast<std::uint64_t>(*n_steps) > kMostRows ||
+            static_cast<std::uint64_t>(*first) > kMostRows) {
+            return bad("expected the attributes 'n_steps', 'first_step', 'complete' and 'shape'");
+        }
+        n_steps_ = static_cast<std::uint64_t>(*n_steps);
+        const json shape_json = json::parse(*shape_text, nullptr, false);
+        auto shape = shape_from_json(shape_json);
+        if (!shape) return bad("attribute 'shape': " + shape.error().message);
+        shape_ = std::move(*shape);
+
+        const std::size_t n = shape_.n_neurons;
+        const std::size_t words = shape_.spike_words();
+        const auto make = [](std::string path, hid_t type, std::size_t element,
+                             std::size_t columns) {
+            Stored s;
+            s.path = std::move(path);
+            s.memory_type = type;
+            s.element_bytes = element;
+            s.columns = columns;
+            return s;
+        };
+        const auto exists = [this](const std::string& path) {
+            return H5Lexists(file_.get(), path.c_str(), H5P_DEFAULT) > 0;
+        };
+        spikes_ = make("/trace/spike_bits", H5T_STD_U64LE, 8, words);
+        if (auto fault = open_stored(spikes_, H5T_INTEGER); !fault.empty()) return bad(fault);
+        std::uint64_t shortest = spikes_.rows;
+        if (shape_.counts) {
+            counts_ = make("/trace/counts", H5T_STD_U16LE, 2, n);
+            if (auto fault = open_stored(counts_, H5T_INTEGER); !fault.empty()) return bad(fault);
+            shortest = std::min(shortest, counts_.rows);
+        }
+        fields_.clear();
+        masks_.clear();
+        for (const FieldSpec& f : shape_.fields) {
+            const hid_t type = f.is_float     ? H5T_IEEE_F64LE
+                               : f.bytes == 1 ? (f.is_signed ? H5T_STD_I8LE : H5T_STD_U8LE)
+                               : f.bytes == 2 ? (f.is_signed ? H5T_STD_I16LE : H5T_STD_U16LE)
+                               : f.bytes == 4 ? (f.is_signed ? H5T_STD_I32LE : H5T_STD_U32LE)
+                                              : (f.is_signed ? H5T_STD_I64LE : H5T_STD_U64LE);
+            Stored s = make("/trace/fields/" + f.name, type, static_cast<std::size_t>(f.bytes), n);
+            const H5T_class_t cls = f.is_float ? H5T_FLOAT : H5T_INTEGER;
+            if (auto fault = open_stored(s, cls); !fault.empty()) return bad(fault);
+            shortest = std::min(shortest, s.rows);
+            fields_.push_back(std::move(s));
+            Stored mask = make("/trace/masks/" + f.name, H5T_STD_U64LE, 8, words);
+            if (exists("/trace/masks") && exists(mask.path)) {
+                if (auto fault = open_stored(mask, H5T_INTEGER); !fault.empty()) return bad(fault);
+            }
+            masks_.push_back(std::move(mask));
+        }
+        valid_ = make("/trace/valid", H5T_STD_U8LE, 1, 0);
+        if (exists(valid_.path)) {
+            if (auto fault = open_stored(valid_, H5T_INTEGER); !fault.empty()) return bad(fault);
+        }
+        if (shortest < n_steps_) {
+            return refuse(slot_, Errc::Truncated,
+                          "the datasets hold " + std::to_string(shortest) +
+                              " timesteps, the attribute n_steps says " + std::to_string(n_steps_));
+        }
+
+        json samples = json::array();
+        if (auto fault = read_samples(samples); !fault.empty()) return bad(fault);
+        json attributes = json::object();
+        const auto collect = [](hid_t, const char* name, const H5A_info_t*, void* data) -> herr_t {
+            static_cast<std::vector<std::string>*>(data)->emplace_back(name);
+            return 0;
+        };
+        std::vector<std::string> names;
+        H5Aiterate2(file_.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &names);
+        for (const std::string& name : names) {
+            if (auto value = text(name.c_str())) attributes[name] = *value;
+        }
+        const json answer = {{"shape", shape_json},
+                             {"n_steps", n_steps_},
+                             {"first_step", *first},
+                             {"complete", *complete != 0},
+                             {"chunk_steps", spikes_.chunk_rows},
+                             {"samples", samples},
+                             {"attributes", attributes}};
+        const std::string dumped = answer.dump(-1, ' ', false, json::error_handler_t::replace);
+        if (dumped.size() > slots_[slot_].size()) {
+            return refuse(slot_, Errc::Limit, "more samples and attributes than 64 MiB");
+        }
+        std::memcpy(slots_[slot_].data(), dumped.data(), dumped.size());
+        Reply reply;
+        reply.size = dumped.size();
+        return reply;
+    }
+
+    template <typename T>
+    std::string read_column(const char* name, hid_t type, std::uint64_t first, std::uint64_t count,
+                            std::vector<T>& into) {
+        const Handle dataset = dataset_handle(H5Dopen2(file_.get(), name, H5P_DEFAULT));
+        const Handle space = space_handle(dataset ? H5Dget_space(dataset.get()) : H5I_INVALID_HID);
+        hsize_t extent = 0;
+        if (!dataset || H5Sget_simple_extent_ndims(space.get()) != 1 ||
+            H5Sget_simple_extent_dims(space.get(), &extent, nullptr) != 1 ||
+            extent < first + count) {
+            return std::string("expected ") + name + " with at least " +
+                   std::to_string(first + count) + " elements";
+        }
+        into.resize(count);
+        if (count == 0) return {};
+        const hsize_t start = first;
+        const hsize_t size = count;
+        const Handle memory = space_handle(H5Screate_simple(1, &size, nullptr));
+        H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, &start, nullptr, &size, nullptr);
+        if (H5Dread(dataset.get(), type, memory.get(), space.get(), H5P_DEFAULT, into.data()) < 0) {
+            return std::string(name) + ": " + hdf5_reason();
+        }
+        return {};
+    }
+
+    std::string read_samples(json& into) {
+        const std::int64_t count = number("n_samples").value_or(0);
+        if (count < 0 || static_cast<std::uint64_t>(count) > kMostSamples) {
+            return "attribute n_samples out of range";
+        }
+        const auto n = static_cast<std::uint64_t>(count);
+        std::vector<std::uint64_t> begin, end;
+        std::vector<std::uint8_t> start;
+        std::vector<char*> label;
+        const Handle text = type_handle(H5Tcopy(H5T_C_S1));
+        H5Tset_size(text.get(), H5T_VARIABLE);
+        H5Tset_cset(text.get(), H5T_CSET_UTF8);
+        if (n == 0) return {};
+        std::string fault = read_column("/samples/begin", H5T_NATIVE_UINT64, 0, n, begin);
+        if (fault.empty()) fault = read_column("/samples/end", H5T_NATIVE_UINT64, 0, n, end);
+        if (fault.empty()) fault = read_column("/samples/start", H5T_NATIVE_UINT8, 0, n, start);
+        if (fault.empty()) fault = read_column("/samples/label", text.get(), 0, n, label);
+        if (!fault.empty()) return fault;
+        for (std::size_t i = 0; i < n; ++i) {
+            into.push_back({{"label", label[i] == nullptr ? "" : label[i]},
+                            {"begin", begin[i]},
+                            {"end", end[i]},
+                            {"start", start[i]}});
+            H5free_memory(label[i]);
+        }
+        return {};
+    }
+
+    Reply rows(std::uint64_t first, std::uint64_t count) {
+        if (first > n_steps_ || count > n_steps_ - first) {
+            return refuse(slot_, Errc::Internal, "rows beyond the trace");
+        }
+        const SlotLayout layout(shape_, count);
+        const std::span<std::byte> slot = slots_[slot_];
+        if (layout.size > slot.size()) return refuse(slot_, Errc::Internal, "rows beyond the slot");
+        const std::size_t words = shape_.spike_words();
+        const auto part = [&](std::size_t at, const Stored& s) {
+            return slot.subspan(at, count * s.row_bytes());
+        };
+        Reply reply;
+        std::string fault = read_rows(spikes_, first, count, part(layout.spikes, spikes_), false);
+        if (fault.empty() && shape_.counts) {
+            fault = read_rows(counts_, first, count, part(layout.counts, counts_), false);
+        }
+        if (fault.empty() && valid_.dataset && valid_.rows >= first + count) {
+            const auto into = part(layout.valid, valid_);
+            fault = read_rows(valid_, first, count, into, true);
+            reply.has_valid = std::any_of(into.begin(), into.end(),
+                                          [](std::byte b) { return b != std::byte{1}; });
+        }
+        for (std::size_t f = 0; f < fields_.size() && fault.empty(); ++f) {
+            fault = read_rows(fields_[f], first, count, part(layout.fields[f], fields_[f]), false);
+            if (!fault.empty() || !masks_[f].dataset || masks_[f].rows < first + count) continue;
+            const auto into = part(layout.masks[f], masks_[f]);
+            fault = read_rows(masks_[f], first, count, into, true);
+            if (clear_unused(into, words)) reply.masked |= std::uint64_t{1} << f;
+        }
+        if (fault.empty()) clear_unused(part(layout.spikes, spikes_), words);
+        if (!fault.empty()) return bad(fault);
+        return reply;
+    }
+
+    // Zeroes the bits beyond the last neuron; returns whether any used bit is 0.
+    bool clear_unused(std::span<std::byte> rows, std::size_t words) const {
+        const std::uint32_t used = shape_.n_neurons % 64;
+        const std::uint64_t keep = used == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << used) - 1;
+        bool any_zero = false;
+        for (std::size_t at = 0; at + 8 <= rows.size(); at += 8) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, rows.data() + at, sizeof word);
+            const std::uint64_t mask = (at / 8) % words == words - 1 ? keep : ~std::uint64_t{0};
+            any_zero = any_zero || (word & mask) != mask;
+            if ((word & ~mask) == 0) continue;
+            word &= mask;
+            std::memcpy(rows.data() + at, &word, sizeof word);
+        }
+        return any_zero;
+    }
+
+    Reply differences(std::uint64_t first, std::uint64_t count) {
+        Reply reply;
+        if (H5Lexists(file_.get(), "/expected_differences", H5P_DEFAULT) <= 0) return reply;
+        const Handle dataset =
+            dataset_handle(H5Dopen2(file_.get(), "/expected_differences/timestep", H5P_DEFAULT));
+        const Handle space = space_handle(dataset ? H5Dget_space(dataset.get()) : H5I_INVALID_HID);
+        const hssize_t stored = space ? H5Sget_simple_extent_npoints(space.get()) : -1;
+        if (stored < 0) return bad("expected /expected_differences/timestep");
+        const auto all = static_cast<std::uint64_t>(stored);
+        if (first >= all) return reply;
+        const std::uint64_t most = slots_[slot_].size() / sizeof(ExpectedDifference);
+        const std::uint64_t n = std::min({count, all - first, most});
+        std::vector<std::uint64_t> step;
+        std::vector<std::uint32_t> neuron;
+        std::vector<std::int32_t> field;
+        std::vector<std::int64_t> value;
+        std::string fault =
+            read_column("/expected_differences/timestep", H5T_NATIVE_UINT64, first, n, step);
+        if (fault.empty()) {
+            fault =
+                read_column("/expected_differences/neuron", H5T_NATIVE_UINT32, first, n, neuron);
+        }
+        if (fault.empty()) {
+            fault = read_column("/expected_differences/field", H5T_NATIVE_INT32, first, n, field);
+        }
+        if (fault.empty()) {
+            fault = read_column("/expected_differences/value", H5T_NATIVE_INT64, first, n, value);
+        }
+        if (!fault.empty()) return bad(fault);
+        for (std::size_t i = 0; i < n; ++i) {
+            const ExpectedDifference d{step[i], neuron[i], field[i], value[i]};
+            std::memcpy(slots_[slot_].data() + i * sizeof d, &d, sizeof d);
+        }
+        reply.size = n * sizeof(ExpectedDifference);
+        return reply;
+    }
+
+    std::string path_;
+    std::vector<std::span<std::byte>> slots_;
+    std::uint32_t slot_ = 0;
+    Handle file_;
+    Shape shape_;
+    std::uint64_t n_steps_ = 0;
+    Stored spikes_, counts_, valid_;
+    std::vector<Stored> fields_, masks_;
+    std::vector<std::byte> packed_, plain_;
+};
+
+void confine(int socket, std::uint64_t memory_limit) {
+    // Ctrl-C goes to the whole foreground group; the parent decides when this process ends.
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGTERM, SIG_DFL);
+    for (const int fatal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL}) {
+        if (!kSanitized) ::signal(fatal, SIG_DFL);
+    }
+    const int null = ::open("/dev/null", O_RDWR);
+    if (null >= 0) {
+        ::dup2(null, 0);
+        ::dup2(null, 1);
+        if (!kSanitized) ::dup2(null, 2);  // glibc prints when a damaged file corrupts the heap
+    }
+    // Copies of other readers' sockets must not outlive the parent.
+    const auto close_from = [](unsigned first, unsigned last) {
+        if (first > last) return;
+        if (::syscall(SYS_close_range, first, last, 0) == 0) return;
+        for (unsigned fd = first; fd <= std::min(last, 4096U); ++fd) ::close(static_cast<int>(fd));
+    };
+    const auto own = static_cast<unsigned>(socket);
+    close_from(3, own - 1);
+    close_from(own + 1, ~0U);
+    const rlimit no_core = {0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    if (kSanitized) return;
+    if (std::FILE* statm = std::fopen("/proc/self/statm", "re")) {
+        unsigned long pages = 0;
+        if (std::fscanf(statm, "%lu", &pages) == 1) {
+            const rlim_t limit =
+                pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + memory_limit;
+            const rlimit space = {limit, limit};
+            ::setrlimit(RLIMIT_AS, &space);
+        }
+        std::fclose(statm);
+    }
+}
+
+// The parent waits no longer than this either; the limit is for the case that it is gone.
+void allow_cpu(double seconds) {
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    const auto now = static_cast<rlim_t>(used.ru_utime.tv_sec + used.ru_stime.tv_sec);
+    rlimit limit{};
+    ::getrlimit(RLIMIT_CPU, &limit);
+    limit.rlim_cur = std::min(limit.rlim_max, now + static_cast<rlim_t>(seconds) + 2);
+    ::setrlimit(RLIMIT_CPU, &limit);
+}
+}  // namespace
+
+void run_reader_child(const std::string& path, int socket,
+                      std::span<const std::span<std::byte>> slots, std::uint64_t memory_limit,
+                      double time_limit_s) {
+    confine(socket, memory_limit);
+    Child child(path, slots);
+    for (;;) {
+        Request request;
+        const ssize_t got = ::recv(socket, &request, sizeof request, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got != static_cast<ssize_t>(sizeof request)) ::_exit(0);
+        allow_cpu(time_limit_s);
+        const std::uint32_t slot = request.slot < slots.size() ? request.slot : 0;
+        Reply reply;
+        try {
+            reply = child.serve(request);
+        } catch (const std::bad_alloc&) {
+            reply = child.refuse(slot, Errc::Limit, "reading it needs more memory than allowed");
+        } catch (const std::exception& e) {
+            reply = child.refuse(slot, Errc::BadFormat, e.what());
+        }
+        if (::send(socket, &reply, sizeof reply, MSG_NOSIGNAL) !=
+            static_cast<ssize_t>(sizeof reply)) {
+            ::_exit(0);
+        }
+    }
+}
+
+}  // namespace spikelock::trace::detail
