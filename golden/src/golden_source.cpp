@@ -5,12 +5,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
-#include <deque>
 #include <limits>
-#include <optional>
 #include <utility>
 
+#include "input_queue.hpp"
 #include "kernels.hpp"
 #include "spikelock/golden/arithmetic.hpp"
 
@@ -180,87 +178,6 @@ private:
     }
 };
 
-/// A submitted block, checked, with events as axons.
-struct Pending {
-    std::uint32_t n_steps = 0;
-    std::uint32_t done = 0;
-    std::size_t next_begin = 0;
-    std::vector<trace::StimulusBlock::Begin> begins;
-    std::vector<std::uint32_t> event_begin;
-    std::vector<std::uint32_t> axons;
-    std::vector<std::int32_t> i_in;  ///< empty: none
-};
-
-Error bad_input(std::uint64_t timestep, Errc code, std::string message) {
-    return Error{code, std::move(message), fmt::format("timestep {}", timestep)};
-}
-
-Result<Pending> check_block(const trace::StimulusBlock& block, const Network& net) {
-    const std::uint32_t neurons = net.n_neurons();
-    if (block.event_begin.size() != std::size_t{block.n_steps} + 1 ||
-        block.event_begin.front() != 0 || block.event_begin.back() != block.events.size() ||
-        !std::ranges::is_sorted(block.event_begin))
-        return bad_input(block.first, Errc::BadConfig,
-                         "event_begin does not divide the events of the block");
-    Pending pending;
-    pending.n_steps = block.n_steps;
-    pending.event_begin = block.event_begin;
-    pending.axons.reserve(block.events.size());
-    for (std::uint32_t step = 0; step < block.n_steps; ++step) {
-        for (const trace::InputEvent& e : block.events_of(step)) {
-            const std::uint64_t t = block.first + step;
-            if (e.port >= net.ports.size())
-                return bad_input(t, Errc::BadConfig,
-                                 fmt::format("event for axon {} of port {}, expected a port below "
-                                             "{}",
-                                             e.address, e.port, net.ports.size()));
-            const InputPort& port = net.ports[e.port];
-            if (e.address >= port.end - port.begin)
-                return bad_input(t, Errc::BadConfig,
-                                 fmt::format("event for axon {} of port '{}', which has {} axons",
-                                             e.address, port.label, port.end - port.begin));
-            if (e.payload != 1)
-                return bad_input(t, Errc::Unsupported,
-                                 fmt::format("event for axon {} of port '{}' has the payload {}; "
-                                             "graded events are not computed, expected 1",
-                                             e.address, port.label, e.payload));
-            pending.axons.push_back(port.begin + e.address);
-        }
-    }
-    for (const trace::SideBand& band : block.side_bands) {
-        if (band.name != "i_in")
-            return bad_input(block.first, Errc::Unsupported,
-                             fmt::format("side band '{}' is unknown, expected 'i_in'", band.name));
-        if (!pending.i_in.empty())
-            return bad_input(block.first, Errc::BadConfig, "side band 'i_in' is given twice");
-        if (band.width != neurons || band.values.size() != std::size_t{block.n_steps} * neurons)
-            return bad_input(block.first, Errc::BadConfig,
-                             fmt::format("side band 'i_in' has {} values of width {}, expected {} "
-                                         "timesteps of {} neurons",
-                                         band.values.size(), band.width, block.n_steps, neurons));
-        const std::int64_t limit = std::int64_t{1} << (net.arithmetic.acc_bits - 1);
-        for (std::size_t i = 0; i < band.values.size(); ++i) {
-            if (band.values[i] < -limit || band.values[i] >= limit)
-                return bad_input(block.first + i / neurons, Errc::BadConfig,
-                                 fmt::format("i_in of neuron {} is {}, expected {}..{}",
-                                             i % neurons, band.values[i], -limit, limit - 1));
-        }
-        pending.i_in = band.values;
-    }
-    pending.begins = block.begins;
-    std::uint32_t earliest = 0;
-    for (const auto& begin : block.begins) {
-        if (begin.step < earliest || begin.step >= block.n_steps)
-            return bad_input(block.first + begin.step, Errc::BadConfig,
-                             "sample starts of a block must ascend inside it");
-        if (begin.start == trace::StartState::Snapshot)
-            return bad_input(block.first + begin.step, Errc::Unsupported,
-                             "the golden cannot start a sample from a snapshot");
-        earliest = begin.step;
-    }
-    return pending;
-}
-
 /// T holds state, parameters and intermediates.
 template <typename T>
 class Engine final : public GoldenSource {
@@ -281,7 +198,8 @@ public:
           u_(stride_),
           refr_(stride_),
           i_syn_(stride_),
-          fired_(stride_) {
+          fired_(stride_),
+          input_(net_.ports, net_.n_neurons(), net_.arithmetic.acc_bits) {
         for (Chunk& chunk : chunks_) chunk.key = choose_kernel(net_, chunk);
         load_parameters();
         for (const trace::FieldSpec& spec : shape_.fields) {
@@ -298,26 +216,13 @@ public:
 
     const trace::Shape& shape() const override { return shape_; }
     const Network& network() const override { return net_; }
-    std::uint64_t in_flight() const override { return submitted_ - next_; }
+    std::uint64_t in_flight() const override { return input_.in_flight(); }
 
     std::string kernel() const override;
     GoldenState get_state() const override;
     Status set_state(const GoldenState& state) override;
 
-    Status submit(const trace::StimulusBlock& block) override {
-        if (started_ && block.first != submitted_)
-            return bad_input(block.first, Errc::BadConfig,
-                             fmt::format("the block does not follow the last one, which ends "
-                                         "before timestep {}",
-                                         submitted_));
-        Result<Pending> pending = check_block(block, net_);
-        if (!pending) return pending.error();
-        if (!started_) next_ = block.first;
-        started_ = true;
-        submitted_ = block.first + block.n_steps;
-        if (block.n_steps > 0) queue_.push_back(std::move(*pending));
-        return {};
-    }
+    Status submit(const trace::StimulusBlock& block) override { return input_.submit(block); }
 
     Result<std::variant<trace::BlockView, trace::SourceEnd>> read(
         std::uint32_t max_steps) override {
@@ -325,13 +230,12 @@ public:
             static_cast<std::uint32_t>(std::min<std::uint64_t>(max_steps, in_flight()));
         if (steps == 0) {
             return std::variant<trace::BlockView, trace::SourceEnd>(trace::SourceEnd{
-                trace::EndKind::Complete, next_, 0, "everything submitted has been read"});
+                trace::EndKind::Complete, input_.next(), 0, "everything submitted has been read"});
         }
         spikes_.resize(words_ * steps);
         for (Field& field : fields_) field.buffer.resize(field.row_bytes * steps);
         for (std::uint32_t s = 0; s < steps; ++s) {
-            Pending& input = queue_.front();
-            step(input, spikes_.data() + words_ * s);
+            step(input_.take(), spikes_.data() + words_ * s);
             for (Field& field : fields_) {
                 std::byte* const to = field.buffer.data() + field.row_bytes * s;
                 if constexpr (sizeof(T) == 4)
@@ -339,14 +243,12 @@ public:
                 else
                     table_.store64[field.store](to, field.from, neurons_);
             }
-            if (++input.done == input.n_steps) queue_.pop_front();
         }
         trace::BlockView view;
-        view.first = next_;
+        view.first = input_.next() - steps;
         view.n_steps = steps;
         view.spikes = spikes_;
         for (const Field& field : fields_) view.fields.emplace_back(field.buffer);
-        next_ += steps;
         return std::variant<trace::BlockView, trace::SourceEnd>(std::move(view));
     }
 
@@ -363,7 +265,7 @@ private:
 
     void load_parameters();
     void clear();
-    void step(Pending& input, std::uint64_t* spikes);
+    void step(const detail::InputQueue::Step& input, std::uint64_t* spikes);
     void add_current(const std::int32_t* i_in, std::size_t begin, std::size_t end);
     void deliver(std::uint32_t source);
     void deliver_scalar(std::uint32_t source);
@@ -387,10 +289,7 @@ private:
     std::vector<T> fires_at_, threshold_, v_reset_, bias_, leak_, u_decay_, refractory_;
     std::uint32_t slot_ = 0;
 
-    std::deque<Pending> queue_;
-    bool started_ = false;
-    std::uint64_t next_ = 0;       ///< first timestep not yet read
-    std::uint64_t submitted_ = 0;  ///< first timestep not yet submitted
+    detail::InputQueue input_;
     std::vector<std::uint64_t> spikes_;
     std::vector<Field> fields_;
 };
@@ -432,25 +331,19 @@ void Engine<T>::clear() {
 }
 
 template <typename T>
-void Engine<T>::step(Pending& input, std::uint64_t* spikes) {
-    while (input.next_begin < input.begins.size() &&
-           input.begins[input.next_begin].step == input.done) {
-        if (input.begins[input.next_begin++].start != trace::StartState::Keep) clear();
-    }
-    const std::uint32_t events_end = input.event_begin[input.done + 1];
-    for (std::uint32_t e = input.event_begin[input.done]; e < events_end; ++e) {
+void Engine<T>::step(const detail::InputQueue::Step& input, std::uint64_t* spikes) {
+    if (input.clear) clear();
+    for (const std::uint32_t axon : input.axons) {
         if (scalar_)
-            deliver_scalar(input.axons[e]);
+            deliver_scalar(axon);
         else
-            deliver(input.axons[e]);
+            deliver(axon);
     }
-    const std::int32_t* const i_in =
-        input.i_in.empty() ? nullptr : input.i_in.data() + neurons_ * input.done;
     std::fill_n(spikes, words_, 0);
     if (scalar_)
-        sweep_scalar(i_in, spikes);
+        sweep_scalar(input.i_in, spikes);
     else
-        sweep_chunks(i_in, spikes);
+        sweep_chunks(input.i_in, spikes);
     slot_ = slot_after(1);
 }
 

@@ -60,9 +60,12 @@ struct FloatOptions {
     Compare compare = Compare::GreaterEqual;
 };
 
-/// The float64 model as a source: fields i_syn, u (if any neuron is CUBA) and v, in units, float64.
-/// Euler steps of docs/model.md section 5, in the same processing order as the golden.
-/// @errors Errc::BadConfig naming the population whose parameters are out of range
+/// The float64 model as a source: fields i_syn, u (if any neuron is CUBA) and v, float64, all in
+/// units of voltage: constant factors are folded into weights as quantise() folds them, so that a
+/// field has the same meaning as the golden's. Euler steps of docs/model.md section 5, in the same
+/// processing order as the golden; delays and refractory periods are rounded to timesteps.
+/// submit() takes plain events only, with the errors of GoldenSource.
+/// @errors Errc::BadConfig naming the population or synapse whose parameters are out of range
 Result<std::unique_ptr<trace::StepSource>> make_float_source(FloatNetwork network,
                                                              FloatOptions options);
 
