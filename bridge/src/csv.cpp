@@ -19,7 +19,11 @@ bool looks_like_name(std::string_view text) {
 }
 
 void append_name(std::string& out, const std::string& name) {
-    if (name.find_first_of(" \t,;#\"") == std::string::npos && !name.empty()) {
+    // Anything but a plain word is quoted; bare, even a first byte order mark would change meaning.
+    const auto plain = [](char c) {
+        return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_';
+    };
+    if (!name.empty() && std::all_of(name.begin(), name.end(), plain)) {
         out += name;
         return;
     }
