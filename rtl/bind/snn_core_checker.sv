@@ -29,41 +29,50 @@ module snn_core_checker #(
 );
   typedef enum logic [1:0] {CmdNone, CmdTick, CmdClear} command_e;
 
-  command_e               command_q;     // the command whose done is still to come
-  logic [NeuronWidth:0]   probes_q;      // probes seen since the tick
-  logic                   waiting_q;     // a probed spike waits to be taken
-  logic [NeuronWidth-1:0] waiting_n_q;   // its neuron
-  logic                   took;
+  localparam int unsigned Places = 4;  // more than the core holds
 
-  assign took = spk_valid_o && spk_ready_i;
+  command_e               command_q;        // the command whose done is still to come
+  logic [NeuronWidth:0]   probes_q;         // probes seen since the tick
+  logic [NeuronWidth-1:0] queue_q [Places]; // spikes probed and not yet taken
+  logic [1:0]             head_q;
+  logic [2:0]             count_q;
+  logic                   probed, took;
+  logic [NeuronWidth-1:0] expected;
+
+  assign probed   = probe_valid_o && probe_spike_o;
+  assign took     = spk_valid_o && spk_ready_i;
+  assign expected = (count_q != '0) ? queue_q[head_q] : probe_neuron_o;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      command_q   <= CmdNone;
-      probes_q    <= '0;
-      waiting_q   <= 1'b0;
-      waiting_n_q <= '0;
+      command_q <= CmdNone;
+      probes_q  <= '0;
+      head_q    <= '0;
+      count_q   <= '0;
     end else begin
       if (tick_i)       command_q <= CmdTick;
       else if (clear_i) command_q <= CmdClear;
       else if (done_o)  command_q <= CmdNone;
       if (tick_i)             probes_q <= '0;
       else if (probe_valid_o) probes_q <= probes_q + (NeuronWidth + 1)'(1);
-      // The core shows a spike on both ports in the same clock; it may then wait on one of them.
-      waiting_q   <= spk_valid_o && !took;
-      waiting_n_q <= spk_neuron_o;
+      head_q  <= head_q + 2'(took);
+      count_q <= count_q + 3'(probed) - 3'(took);
     end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (probed) queue_q[head_q + 2'(count_q)] <= probe_neuron_o;
   end
 
   `ASSERT(EventStableUntilTaken,
           ev_valid_i && !ev_ready_o |=> ev_valid_i && $stable(ev_axon_i))
-  `ASSERT(SpikeStableUntilTaken, waiting_q |-> spk_valid_o && spk_neuron_o == waiting_n_q)
-  `ASSERT(SpikeInRange, spk_valid_o |-> 32'(spk_neuron_o) < Neurons)
+  `ASSERT(SpikeStableUntilTaken,
+          spk_valid_o && !spk_ready_i |=> spk_valid_o && $stable(spk_neuron_o))
   `ASSERT(EventInRange, ev_valid_i |-> 32'(ev_axon_i) < Axons)
-  `ASSERT(NewSpikeIsProbedSpike,
-          spk_valid_o && !waiting_q |-> probe_valid_o && probe_spike_o &&
-          spk_neuron_o == probe_neuron_o)
-  `ASSERT(ProbedSpikeIsSent, probe_valid_o && probe_spike_o |-> spk_valid_o && !waiting_q)
+  `ASSERT(SpikesAreProbedSpikesInOrder,
+          spk_valid_o |-> (count_q != '0 || probed) && spk_neuron_o == expected)
+  `ASSERT(FewSpikesWait, 32'(count_q) < Places)
+  `ASSERT(NoSpikeIsLost, done_o |-> count_q == '0)
   `ASSERT(ProbesInOrder, probe_valid_o |-> command_q == CmdTick &&
           probe_neuron_o == probes_q[NeuronWidth-1:0] && 32'(probes_q) < Neurons)
   `ASSERT(CommandOnlyWhenIdle, tick_i || clear_i |-> !busy_o && (tick_i ^ clear_i))

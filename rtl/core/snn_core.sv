@@ -104,9 +104,10 @@ module snn_core #(
   logic signed [UWidth-1:0]     w_u_q;
   logic signed [VWidth-1:0]     w_v_q;
   logic        [RefrWidth-1:0]  w_refr_q;
-  // Output spike
-  logic                         spk_valid_q;
-  logic [NeuronWidth-1:0]       spk_neuron_q;
+  // Output spikes: the one that is offered and the one behind it. The second place keeps the
+  // sweep independent of spk_ready_i within a clock.
+  logic                         spk_valid_q, spk_behind_q, spk_push, spk_free;
+  logic [NeuronWidth-1:0]       spk_neuron_q, spk_behind_neuron_q, spk_neuron;
   // Walk
   logic                         walk_issue, walk_last;
   logic [SynIdxWidth:0]         walk_k_q, walk_length;
@@ -188,7 +189,8 @@ module snn_core #(
   logic [3:0]               weight_shift, u_shift;
   logic [5:0]               cfg_param_we;
   logic [2:0]               cfg_row_we;
-  logic                     cfg_syn_we;
+  logic                     cfg_syn_we, cfg_pending;
+  logic [31:0]              cfg_wdata;
   logic [NeuronWidth-1:0]   cfg_param_addr;
   logic [SourceWidth-1:0]   cfg_row_addr;
   logic [SynIdxWidth-1:0]   cfg_syn_addr;
@@ -232,10 +234,12 @@ module snn_core #(
     .clk_i          (clk_i),
     .rst_ni         (rst_ni),
     .busy_i         (busy_o),
+    .tick_i         (tick_i),
     .cfg_we_i       (cfg_we_i),
     .cfg_addr_i     (cfg_addr_i),
     .cfg_wdata_i    (cfg_wdata_i),
     .cfg_rdata_o    (cfg_rdata_o),
+    .pending_o      (cfg_pending),
     .leak_mode_o    (leak_mode),
     .rounding_o     (rounding),
     .v_overflow_o   (v_overflow),
@@ -249,6 +253,7 @@ module snn_core #(
     .row_we_o       (cfg_row_we),
     .row_addr_o     (cfg_row_addr),
     .syn_we_o       (cfg_syn_we),
+    .wdata_o        (cfg_wdata),
     .syn_addr_o     (cfg_syn_addr),
     .threshold_i    (threshold),
     .bias_i         (bias),
@@ -278,7 +283,7 @@ module snn_core #(
     .clk_i        (clk_i),
     .we_i         (cfg_param_we),
     .waddr_i      (cfg_param_addr),
-    .wdata_i      (cfg_wdata_i),
+    .wdata_i      (cfg_wdata),
     .re_i         (issue || !busy_o),
     .raddr_i      (busy_o ? n_q : cfg_param_addr),
     .threshold_o  (threshold),
@@ -337,7 +342,7 @@ module snn_core #(
     .clk_i    (clk_i),
     .we_i     (cfg_row_we),
     .waddr_i  (cfg_row_addr),
-    .wdata_i  (cfg_wdata_i),
+    .wdata_i  (cfg_wdata),
     .re_i     (row_re),
     .raddr_i  (row_raddr),
     .first_o  (row_first),
@@ -357,7 +362,7 @@ module snn_core #(
     .clk_i    (clk_i),
     .we_i     (cfg_syn_we),
     .waddr_i  (cfg_syn_addr),
-    .wdata_i  (cfg_wdata_i),
+    .wdata_i  (cfg_wdata),
     .re_i     (walk_issue || !busy_o),
     .raddr_i  (walk_issue ? row_first + walk_k_q[SynIdxWidth-1:0] : cfg_syn_addr),
     .target_o (syn_target),
@@ -369,9 +374,10 @@ module snn_core #(
   assign busy_o       = state_q != StIdle || e_valid_q || f_valid_q;
   assign clear_accept = clear_i && !busy_o;
   assign tick_accept  = tick_i && !clear_i && !busy_o;
-  // The next event may enter in the clock in which the row before it issues its last synapse.
+  // The next event may enter in the clock in which the row before it issues its last synapse. A
+  // write of configuration that is under way goes first.
   assign ev_ready_o   = (state_q == StIdle || (state_q == StEvent && walk_last)) &&
-                        !tick_i && !clear_i;
+                        !tick_i && !clear_i && !cfg_pending;
   assign ev_accept    = ev_valid_i && ev_ready_o;
 
   assign walk_issue   = (state_q == StEvent || state_q == StFanOut) && walk_length != '0;
@@ -389,9 +395,9 @@ module snn_core #(
 `endif
 
   assign clear_end    = n_q == LastNeuron && clear_slot_q == LastSlot;
-  // Stage W and F may still write in this clock, the output register may still be emptied.
+  // Stages W and F may still write in this clock.
   assign sweep_end    = state_q == StSweep && !left_q && !u_valid_q && !v_valid_q && !e_valid_q &&
-                        (!spk_valid_q || spk_ready_i);
+                        !spk_valid_q;
 
   always_comb begin
     state_d = state_q;
@@ -455,8 +461,12 @@ module snn_core #(
   // The accumulator's read port serves stage E first; that also keeps the sweep behind the walk.
   assign issue   = state_q == StSweep && left_q && !e_valid_q && !stall && !fan_out;
   assign stall   = `FAULT(fault_q, SpikeOverwritten, 1'b0,
-                          v_valid_q && v_spike && spk_valid_q && !spk_ready_i);
+                          v_valid_q && v_spike && spk_behind_q);
   assign fan_out = v_valid_q && v_spike && !stall && walk_length != '0;
+
+  assign spk_push   = v_valid_q && v_spike && !stall;
+  assign spk_free   = !spk_valid_q || spk_ready_i;
+  assign spk_neuron = `FAULT(fault_q, SpikeSwapped, fault_neighbour(v_n_q), v_n_q);
 
   assign row_re    = ev_accept || (u_valid_q && !stall && !fan_out) || !busy_o;
   assign row_raddr = ev_accept ? SourceWidth'(ev_axon_i) :
@@ -522,18 +532,23 @@ module snn_core #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      u_valid_q   <= 1'b0;
-      v_valid_q   <= 1'b0;
-      w_valid_q   <= 1'b0;
-      spk_valid_q <= 1'b0;
+      u_valid_q    <= 1'b0;
+      v_valid_q    <= 1'b0;
+      w_valid_q    <= 1'b0;
+      spk_valid_q  <= 1'b0;
+      spk_behind_q <= 1'b0;
     end else begin
       w_valid_q <= v_valid_q && !stall;
       if (!stall) begin
         u_valid_q <= issue;
         v_valid_q <= u_valid_q && !fan_out;
       end
-      if (v_valid_q && v_spike && !stall) spk_valid_q <= 1'b1;
-      else if (spk_ready_i)               spk_valid_q <= 1'b0;
+      if (spk_free) begin
+        spk_valid_q  <= spk_behind_q || spk_push;
+        spk_behind_q <= spk_behind_q && spk_push;
+      end else if (spk_push) begin
+        spk_behind_q <= 1'b1;
+      end
     end
   end
 
@@ -565,8 +580,9 @@ module snn_core #(
       w_v_q     <= v_v_next;
       w_refr_q  <= v_refr_next;
       w_spike_q <= v_spike;
-      if (v_spike) spk_neuron_q <= `FAULT(fault_q, SpikeSwapped, fault_neighbour(v_n_q), v_n_q);
     end
+    if (spk_free) spk_neuron_q        <= spk_behind_q ? spk_behind_neuron_q : spk_neuron;
+    if (spk_push) spk_behind_neuron_q <= spk_neuron;
   end
 
   assign spk_valid_o    = spk_valid_q;
