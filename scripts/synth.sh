@@ -49,7 +49,8 @@ if [[ $target == ice40 ]]; then
   synthesise="synth_ice40 -top $top"
 else
   # `synth` without its last memory_map, which would make a register of every memory bit.
-  synthesise="synth -top $top -flatten -run begin:fine; opt -fast -full; opt; techmap; opt; abc -fast; opt -fast; clean"
+  synthesise="synth -top $top -flatten -run begin:fine; opt -fast -full; opt; techmap; opt"
+  synthesise+="; abc -fast; opt -fast; clean"
 fi
 printf '%s, %s cells:' "$top" "$target"
 printf ' %s' "${sets[@]#-set }"
@@ -57,7 +58,8 @@ printf '\n'
 log=$(mktemp)
 trap 'rm -f "$log" "$log.early" "$log.all"' EXIT
 yosys -Q -T -p "read_verilog -sv -Irtl/include ${sources[*]}; chparam ${sets[*]} $top;
-  hierarchy -check -top $top; rename -top $top; proc; flatten; opt_clean; tee -o $log.early stat; $synthesise;
+  hierarchy -check -top $top; rename -top $top; proc; flatten; opt_clean;
+  tee -o $log.early stat; $synthesise;
   check -assert; tee -o $log stat" >"$log.all" 2>&1 || {
   grep -m1 -A3 ERROR "$log.all" >&2
   fail "yosys did not accept $top"
