@@ -16,7 +16,6 @@
 #include <utility>
 
 #include "nir_graph.hpp"
-#include "spikelock/base/isolate.hpp"
 
 namespace spikelock::golden {
 namespace detail {
@@ -309,6 +308,19 @@ Result<NirNode> parse_nir_file(const std::string& path) {
     return Parser(path).parse();
 }
 
+Result<FloatNetwork> read_nir_within(const std::string& path, const IsolationLimits& limits) {
+    auto bytes = run_isolated("the HDF5 library", path, limits, [&]() -> Result<std::string> {
+        auto tree = parse_nir_file(path);
+        if (!tree) return tree.error();
+        return serialise(*tree);
+    });
+    if (!bytes) return bytes.error();
+    auto tree = deserialise(*bytes);
+    if (!tree) return Error{tree.error().code, tree.error().message, path};
+    *bytes = {};
+    return build_network(*tree, path);
+}
+
 }  // namespace detail
 
 Result<FloatNetwork> read_nir(const std::string& path) {
@@ -321,16 +333,12 @@ Result<FloatNetwork> read_nir(const std::string& path) {
     if (!S_ISREG(info.st_mode)) return Error{Errc::BadFormat, "not a regular file", path};
     if (::access(path.c_str(), R_OK) != 0) return Error{Errc::Io, std::strerror(errno), path};
 
-    auto bytes = run_isolated("the HDF5 library", path, {}, [&]() -> Result<std::string> {
-        auto tree = detail::parse_nir_file(path);
-        if (!tree) return tree.error();
-        return detail::serialise(*tree);
-    });
-    if (!bytes) return bytes.error();
-    auto tree = detail::deserialise(*bytes);
-    if (!tree) return Error{tree.error().code, tree.error().message, path};
-    *bytes = {};
-    return detail::build_network(*tree, path);
+    // One broken file in a hundred sends the library round in circles, so the bound must follow
+    // what sound files need: some milliseconds, and less than a second for 100 MB.
+    IsolationLimits limits;
+    limits.cpu_seconds = 2 + static_cast<std::uint32_t>(std::min<off_t>(info.st_size >> 23, 600));
+    limits.wall = std::chrono::seconds(15 * limits.cpu_seconds);
+    return detail::read_nir_within(path, limits);
 }
 
 }  // namespace spikelock::golden

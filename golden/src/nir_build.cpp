@@ -340,8 +340,8 @@ private:
         std::vector<std::string> known{"NIRGraph"};
         for (const TypeInfo& info : types()) known.emplace_back(info.name);
         return at_node(label, Errc::Unsupported,
-                       fmt::format("type '{}' is not supported{}; supported are {}", type,
-                                   did_you_mean(type, known), fmt::join(known, ", ")));
+                       fmt::format("type '{}' is not supported (only {}){}", type,
+                                   fmt::join(known, ", "), did_you_mean(type, known)));
     }
 
     // --- parameters ---------------------------------------------------------------------------

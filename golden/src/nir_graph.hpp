@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "spikelock/base/isolate.hpp"
 #include "spikelock/base/result.hpp"
 #include "spikelock/golden/float_network.hpp"
 
@@ -46,6 +47,9 @@ constexpr std::uint64_t kMaxWork = std::uint64_t{1} << 28;
 /// Reads the tree of nodes with the HDF5 library, in this process, without judging it.
 /// @errors Errc::BadFormat, Errc::Limit
 Result<NirNode> parse_nir_file(const std::string& path);
+
+/// read_nir with other limits on the child than those that the size of the file asks for.
+Result<FloatNetwork> read_nir_within(const std::string& path, const IsolationLimits& limits);
 
 /// Bytes of a tree, for the pipe between the reading child and its parent.
 std::string serialise(const NirNode& node);
