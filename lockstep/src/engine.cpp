@@ -315,7 +315,8 @@ private:
         comparer_.bind(expected_block_, actual_block_, plan_);
         differing_rows_.clear();
         std::uint32_t row = 0;
-        while (row < count && position_ + row <= stop_after()) {
+        while (row < count) {
+            // Never before this row: what was found so far was wanted.
             const std::uint64_t wanted = stop_after() - position_;
             const std::uint32_t end =
                 wanted < count ? static_cast<std::uint32_t>(wanted) + 1 : count;

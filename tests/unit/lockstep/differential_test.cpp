@@ -66,7 +66,8 @@ Case random_case(std::uint64_t seed) {
         if (chance(6)) {
             auto& mask = c.expected.value_valid[f];
             mask.resize(c.expected.values[f].size());
-            for (auto& flag : mask) flag = chance(5) ? 0 : 1;
+            const std::uint64_t one_in = chance(2) ? 5 : mask.size();
+            for (auto& flag : mask) flag = chance(one_in) ? 0 : 1;
         }
     c.actual = c.expected;
     if (chance(5))  // validity that differs
@@ -291,8 +292,12 @@ void check_window(const trace::ExecutionTrace& window, const Script& script, con
         REQUIRE(window.valid(s) == (script.valid[s] != 0));
         for (std::uint32_t n = 0; n < script.shape.n_neurons; ++n) {
             REQUIRE(window.spike(s, n) == (script.spikes[script.at(s, n)] != 0));
-            for (std::size_t f = 0; f < script.values.size(); ++f)
+            for (std::size_t f = 0; f < script.values.size(); ++f) {
                 REQUIRE(window.raw(f, s, n) == script.values[f][script.at(s, n)]);
+                REQUIRE(window.valid(f, s, n) ==
+                        (script.valid[s] != 0 && (script.value_valid[f].empty() ||
+                                                  script.value_valid[f][script.at(s, n)] != 0)));
+            }
         }
     }
 }

@@ -174,6 +174,15 @@ TEST_CASE("lockstep: recordings that begin at different timesteps are compared w
     CHECK(outcome.steps_compared == 120);
     CHECK_FALSE(outcome.first);
     CHECK(run_recorded(late, late).verdict == Verdict::Match);
+
+    // Against a stimulus from 0 the sink still gets what was compared, and nothing else.
+    KeepingSink sink(whole.shape, whole.shape);
+    run_live(whole, late, {}, {.recorded = true}, kSteps, &sink);
+    KeepingSink tail(whole.shape, whole.shape);
+    for (std::uint64_t t = 80; t < kSteps; ++t)
+        REQUIRE(tail.stimulus(CountingStimulus(kSteps, 32).block(t, 1)));
+    CHECK((sink.stimulus_steps == sink.steps));
+    CHECK((sink.stimulus_bytes == tail.stimulus_bytes));
 }
 
 TEST_CASE("lockstep: lost timesteps and values are never a match", "[lockstep][unit]") {
@@ -218,6 +227,14 @@ TEST_CASE("lockstep: lost timesteps and values are never a match", "[lockstep][u
         actual.valid[50] = 0;
         actual.values[0][actual.at(49, 1)] ^= 1;
         CHECK(run_recorded(expected, actual).verdict == Verdict::Diverged);
+    }
+    SECTION("a difference beside the loss") {
+        actual.value_valid[1].assign(actual.spikes.size(), 1);
+        actual.value_valid[1][actual.at(50, 69)] = 0;
+        actual.values[0][actual.at(50, 1)] ^= 1;
+        const Outcome outcome = run_recorded(expected, actual);
+        CHECK(outcome.verdict == Verdict::Inconclusive);
+        CHECK_THAT(outcome.reason, ContainsSubstring("a difference at timestep 50, where"));
     }
     SECTION("a loss that is masked") {
         actual.valid[50] = 0;

@@ -107,7 +107,16 @@ Result<std::variant<trace::BlockView, trace::SourceEnd>> ScriptedSource::read(st
                         mask[s * words + n / 64] |= std::uint64_t{1} << (n % 64);
         }
     }
-    for (const auto& mask : memory_->masks) view.masks.emplace_back(mask);
+    for (std::size_t f = 0; f < shape.fields.size(); ++f) {
+        // A mask may be left out of a block in which all is valid.
+        const auto& flags = script_.value_valid[f];
+        bool whole = true;
+        for (std::uint64_t i = read_ * neurons; !flags.empty() && i < (read_ + count) * neurons;
+             ++i)
+            whole = whole && flags[i] != 0;
+        view.masks.emplace_back();
+        if (!whole || random_() % 4 == 0) view.masks.back() = memory_->masks[f];
+    }
     read_ += count;
     return Reply{view};
 }
