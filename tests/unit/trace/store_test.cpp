@@ -27,8 +27,8 @@ TEST_CASE("trace/store: a trace is read back as it was written", "[trace][proper
     const std::string path = folder.file("t.h5");
     const auto trial = GENERATE(range(0U, 14U));
     const CounterRandom draw(Catch::getSeed(), trial);
-    const auto one_of = [&, use = std::uint64_t{0}](
-                            std::initializer_list<std::uint32_t> choices) mutable {
+    auto one_of = [&,
+                   use = std::uint64_t{0}](std::initializer_list<std::uint32_t> choices) mutable {
         return *(choices.begin() + draw.below(static_cast<std::uint32_t>(choices.size()), use++));
     };
     RandomTrace random;

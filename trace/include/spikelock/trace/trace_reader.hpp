@@ -17,7 +17,7 @@ namespace spikelock::trace {
 
 struct ReaderOptions {
     std::uint64_t memory_limit = 1ULL << 30;  ///< bytes that the reading process may add
-    double time_limit_s = 60.0;               ///< for one request (a few MiB of data)
+    double time_limit_s = 30.0;               ///< for one request (a few MiB of data)
 };
 
 /// A trace file as a source of observations. Reading streams: memory does not grow with the number
