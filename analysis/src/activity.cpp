@@ -188,7 +188,9 @@ Activity::Arrivals Activity::arrivals(std::uint32_t neuron, std::uint64_t t,
         }
     };
     collect(t);
-    if (rule.stale_slot && t >= slots && t - slots >= clear) collect(t - slots);
+    if (rule.stale_slot)
+        for (std::uint64_t when = t; when >= slots && when - slots >= clear; when -= slots)
+            collect(when - slots);
 
     // Order of delivery: by timestep; in it the events (phase A), then the sweep (phase B); in each
     // the row order. Rows that stand twice in a list keep their order (stable).

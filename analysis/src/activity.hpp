@@ -45,7 +45,7 @@ struct DeliveryRule {
     std::optional<std::uint32_t> only_order;     ///< and of this position
     int target_offset = 0;                       ///< gets the input of neuron n + offset
     bool ignore_clear = false;  ///< deliveries from before the last clear still arrive
-    bool stale_slot = false;    ///< the slot was not zeroed after its last use, D timesteps ago
+    bool stale_slot = false;    ///< the slot was never zeroed since the clear
     bool no_current = false;    ///< i_in is not added
 };
 

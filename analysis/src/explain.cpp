@@ -193,6 +193,7 @@ private:
                         : "the rest of the update does not follow from the i_syn that the actual "
                           "side shows: a second term parts too");
             const auto arrivals = recomputer_.activity().arrivals(n_, t_);
+            if (expected && actual) name_difference(arrivals, *actual - *expected);
             if (arrivals.complete)
                 fact(arrivals.list.empty()
                          ? std::string("nothing arrives at this neuron in this timestep")
@@ -224,6 +225,24 @@ private:
         if (t_ == recomputer_.activity().clear_at(t_))
             fact(t_ == 0 ? "this is the first timestep of the run"
                          : "this is the first timestep after a clear");
+    }
+
+    /// "-23 is what hidden[3] -> output[1] delivers, with the sign turned".
+    void name_difference(const detail::Activity::Arrivals& arrivals, std::int64_t difference) {
+        std::string names;
+        std::size_t matches = 0;
+        for (const detail::Arrival& arrival : arrivals.list) {
+            if (arrival.contribution == 0 ||
+                (arrival.contribution != difference && arrival.contribution != -difference))
+                continue;
+            if (++matches > 3) continue;
+            names += (names.empty() ? "" : ", ") + connectivity_.source_name(arrival.source) +
+                     " (" + signed_text(arrival.contribution) + ")";
+        }
+        if (matches == 0) return;
+        if (matches > 3) names += " and " + std::to_string(matches - 3) + " more";
+        fact("the difference " + signed_text(difference) + " is one delivery more or less of " +
+             names);
     }
 
     bool refractory_just_ended() const {
@@ -544,12 +563,23 @@ private:
                               : h.scope == Scope::Everywhere ? 0
                               : h.scope == Scope::ThisNeuron ? 1
                                                              : 3;
-            return std::tuple(!h.whole, !explains_all, scope,
+            return std::tuple(!h.whole, !explains_all, scope, h.all.neither > 0,
                               -static_cast<std::int64_t>(h.explained_neurons),
                               -static_cast<std::int64_t>(h.all.supporting), r.prior);
         };
         std::stable_sort(found_.begin(), found_.end(),
                          [&key](const Ranked& a, const Ranked& b) { return key(a) < key(b); });
+        // Beside an account that fits everything, one that the core refutes elsewhere is noise.
+        const bool settled = std::any_of(found_.begin(), found_.end(), [this](const Ranked& r) {
+            const Hypothesis& h = r.hypothesis;
+            return h.whole && h.scope == Scope::Everywhere && h.all.supporting > 1 &&
+                   h.all.neither == 0 && h.explained_neurons >= differing_.size() &&
+                   h.broken_neurons == 0;
+        });
+        if (settled)
+            std::erase_if(found_, [](const Ranked& r) {
+                return r.hypothesis.scope == Scope::ThisTime && r.hypothesis.all.against > 0;
+            });
         constexpr std::size_t kMostOfOneId = 3;
         std::map<std::string, std::vector<std::size_t>> by_id;
         for (Ranked& ranked : found_) {

@@ -194,6 +194,10 @@ std::string window_table(const DivergenceReport& report, const RenderOptions& op
     return text;
 }
 
+std::string counted(std::uint64_t count, const char* noun) {
+    return with_commas(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
 std::string evidence_text(const Hypothesis& hypothesis) {
     const Evidence& all = hypothesis.all;
     std::string text;
@@ -208,17 +212,17 @@ std::string evidence_text(const Hypothesis& hypothesis) {
             break;
         case Scope::ThisNeuron:
             text =
-                fmt::format("fits this neuron ({} of {}), {} updates of others speak against it",
+                fmt::format("fits this neuron ({} of {}), but not {} of others",
                             with_commas(hypothesis.neuron.supporting),
                             with_commas(hypothesis.neuron.supporting + hypothesis.neuron.neither),
-                            with_commas(all.against));
+                            counted(all.against, "update"));
             break;
         case Scope::ThisTime:
             if (all.against == 0)
                 text = all.tested > 0 ? "a single event" : "not checked elsewhere";
             else
-                text = fmt::format("this time only: {} other updates speak against it",
-                                   with_commas(all.against));
+                text = "this time only: " + counted(all.against, "other update") +
+                       (all.against == 1 ? " speaks" : " speak") + " against it";
             break;
     }
     return text;

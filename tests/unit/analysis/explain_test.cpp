@@ -91,7 +91,7 @@ TEST_CASE("analysis/explain: a planted fault is among the hypotheses", "[analysi
         {"rows.last_missing", Scope::Everywhere},
         {"accumulator.wrap", Scope::Everywhere},
         {"accumulator.saturate", Scope::Everywhere},
-        {"accumulator.not_cleared", Scope::ThisTime},  // only the first residue is modelled
+        {"accumulator.not_cleared", Scope::Everywhere},
         {"clear.missing", Scope::Everywhere},
         {"clear.pending", Scope::Everywhere},
         {"inputs.late", Scope::Everywhere},

@@ -125,7 +125,10 @@ trace::ExecutionTrace simulate(const golden::Network& network, const trace::Stim
     std::vector<std::int64_t> v(neurons), u(neurons), refr(neurons);
     std::map<std::uint64_t, std::vector<std::int64_t>> acc;  // by timestep of arrival
     const auto slot = [&](std::uint64_t t) -> std::vector<std::int64_t>& {
-        std::vector<std::int64_t>& sums = acc[t];
+        // Slots that are never zeroed come round again.
+        const bool stale = id == "accumulator.not_cleared";
+        std::vector<std::int64_t>& sums =
+            acc[stale ? t % static_cast<std::uint64_t>(a.delay_slots) : t];
         sums.resize(neurons);
         return sums;
     };
@@ -205,10 +208,7 @@ trace::ExecutionTrace simulate(const golden::Network& network, const trace::Stim
 
             std::uint32_t reads = n;
             if (id == "i_syn.of_neighbour.after" && n + 1 < neurons) reads = n + 1;
-            std::int64_t arrived = slot(now)[reads];
-            const auto slots = static_cast<std::uint64_t>(a.delay_slots);
-            if (id == "accumulator.not_cleared" && now >= slots && acc.contains(now - slots))
-                arrived = fitted(arrived + slot(now - slots)[n], a.acc_bits, acc_wraps);
+            const std::int64_t arrived = slot(now)[reads];
             const std::int64_t i_syn = fitted(arrived, a.acc_bits, acc_wraps);
             recording.set("i_syn", now, n, i_syn);
             if (here && id == "update.skipped") {
@@ -276,7 +276,8 @@ trace::ExecutionTrace simulate(const golden::Network& network, const trace::Stim
                 recording.set("spike", now, n, shown.spike(now, m) ? 1 : 0);
             }
         }
-        while (!acc.empty() && acc.begin()->first + 64 < now) acc.erase(acc.begin());
+        while (!acc.empty() && acc.begin()->first + 64 < now && id != "accumulator.not_cleared")
+            acc.erase(acc.begin());
     }
     trace::ExecutionTrace result = recording.trace();
     result.samples().assign(stimulus.samples().begin(), stimulus.samples().end());
