@@ -189,12 +189,15 @@ void put_steps(std::ostream& out, Resolver& r, const std::vector<StartupStep>& s
                 const auto set = [&](int value) {
                     out << "set";
                     Resolver::put(out, f);
-                    out << ' ' << value << "\nclocks " << (value == active ? step.clocks : 1)
-                        << '\n';
+                    out << ' ' << value << '\n';
                 };
+                // An edge in any case, but no clock before it: what is on the registers at power-on
+                // must not be acted on, or checked.
                 set(1 - active);
                 set(active);
+                out << "clocks " << step.clocks << '\n';
                 set(1 - active);
+                out << "clocks 1\n";
                 break;
             }
             case StartupStep::Kind::Set:

@@ -416,7 +416,7 @@ private:
         for (const auto& [scope_name, scope] : *scopes) {
             if (!scope->varsp()) continue;
             std::string prefix = scope_name;
-            const bool ports = prefix == "TOP";
+            const bool ports = prefix == "TOP.TOP";
             if (!ports) {
                 const std::size_t dot = prefix.find('.');
                 if (dot == std::string::npos) {
@@ -635,7 +635,11 @@ private:
         random_pins_ = gap_per_65536_ > 0 || stall_per_65536_ > 0;
         row_bytes_ = 0;
         for (const Observed& o : fields_) row_bytes_ += o.row_bytes;
-        clock_.store(0);
+        // Power-on may leave anything on the pins; a test bench drives all that it knows.
+        for (auto& [name, entry] : known_)
+            if (std::strcmp(entry.second, "in") == 0)
+                std::memset(entry.first.data, 0,
+                            static_cast<std::size_t>(entry.first.word_bytes) * entry.first.words);
         for (Strobe& s : strobes_)
             if (s.ready.data) s.ready.store(1);
         model_->eval();
@@ -649,7 +653,7 @@ private:
     }
     static bool bits_in_a_row(const std::vector<Field>& table) {
         for (std::size_t i = 0; i < table.size(); ++i)
-            if (table[i].width != 1 || table[i].data * 1 + 0 == nullptr ||
+            if (table[i].width != 1 || table[i].data == nullptr ||
                 static_cast<std::size_t>(table[i].data - table[0].data) * 8 + table[i].lsb != i)
                 return false;
         return !table.empty();

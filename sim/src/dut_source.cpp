@@ -74,6 +74,7 @@ public:
     Status start(const BuiltHost& host, const manifest::Manifest& m, const DutOptions& options) {
         log_ = options.log;
         wall_limit_s_ = options.wall_limit_s;
+        stop_flag_ = options.stop;
         const std::uint64_t header = align_up(sizeof(SharedHeader), 4096);
         const std::uint64_t ring =
             align_up(std::max<std::uint64_t>(options.ring_bytes, 1 << 16), 4096);
@@ -168,6 +169,7 @@ public:
                 pause();
             }
             if (end_) return nullptr;
+            if (stop_flag_ && stop_flag_->load()) return Error{Errc::Interrupted, "stopped", {}};
             shared_->to_tool.reader_sleeps.store(1, std::memory_order_seq_cst);
             const RecordHeader* record = from_host_.front();
             if (!record) doze(100);
@@ -354,6 +356,7 @@ private:
 
     std::function<void(const std::string&)> log_;
     double wall_limit_s_ = 20.0;
+    const std::atomic<bool>* stop_flag_ = nullptr;
     Fd memory_;
     Fd wake_host_;
     Fd wake_tool_;
@@ -415,7 +418,7 @@ public:
             if (!done)
                 return Error{done.error().code, done.error().message, plan_.startup[k].where};
         }
-        if (!words->empty() && !loaded_)
+        if (!words->empty() && !loaded_ && !process_.end())
             return Error{Errc::BadConfig,
                          "[[map]] entries are given, but [[startup]] has no load = \"maps\"",
                          m.path};

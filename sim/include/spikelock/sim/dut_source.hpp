@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,6 +22,7 @@ struct DutOptions {
     std::uint32_t fault = 0;              ///< injected fault, 0: none
     std::vector<std::string> plusargs;    ///< passed to the core, each with its '+'
     double wall_limit_s = 20.0;           ///< without a clock going by, then HUNG
+    const std::atomic<bool>* stop = nullptr;  ///< set by Ctrl-C: calls then give Errc::Interrupted
     std::uint64_t ring_bytes = 16 << 20;  ///< per direction
     std::function<void(const std::string&)>
         log;  ///< what the core prints, line by line; may be empty

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "command_line.hpp"
+
+#include <charconv>
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <CLI/CLI.hpp>
+
+namespace spikelock::app {
+
+namespace {
+/// Takes "A" or "A-B" (both inclusive) off `text` into begin..end-1.
+bool take_range(std::string_view& text, std::uint64_t& begin, std::uint64_t& end) {
+    const auto number = [&](std::uint64_t& value) {
+        const auto [next, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error != std::errc()) return false;
+        text.remove_prefix(static_cast<std::size_t>(next - text.data()));
+        return true;
+    };
+    if (!number(begin)) return false;
+    end = begin;
+    if (!text.empty() && text[0] == '-') {
+        text.remove_prefix(1);
+        if (!number(end)) return false;
+    }
+    if (end < begin) return false;
+    ++end;
+    return true;
+}
+}  // namespace
+
+Result<lockstep::Mask> parse_mask(const std::string& text) {
+    lockstep::Mask mask;
+    const std::size_t name = text.find_first_of(":@~");
+    mask.field = text.substr(0, name);
+    std::string_view rest = name == std::string::npos ? std::string_view{} : std::string_view(text).substr(name);
+    const auto bad = [&](const std::string& what) {
+        return Error{Errc::BadConfig, what + "; expected FIELD[:N[-M]][@T[-U]][~BITS], e.g. v:0-9@100-200~1", "--mask " + text};
+    };
+    if (mask.field.empty()) return bad("no field named");
+    while (!rest.empty()) {
+        const char kind = rest[0];
+        rest.remove_prefix(1);
+        std::uint64_t begin = 0;
+        std::uint64_t end = 0;
+        if (!take_range(rest, begin, end)) return bad("expected a number or range");
+        if (kind == ':') {
+            if (end > 0xffffffffULL) return bad("neuron out of range");
+            mask.neuron_begin = static_cast<std::uint32_t>(begin);
+            mask.neuron_end = static_cast<std::uint32_t>(end);
+        } else if (kind == '@') {
+            mask.step_begin = begin;
+            mask.step_end = end;
+        } else if (kind == '~' && begin >= 1 && begin <= 63) {
+            mask.low_bits = static_cast<int>(begin);
+        } else {
+            return bad("unexpected part");
+        }
+    }
+    return mask;
+}
+
+std::string shell_quoted(const std::string& word) {
+    const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                                               "_-./=:,+@%") == std::string::npos;
+    if (plain) return word;
+    std::string quoted = "'";
+    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return quoted + "'";
+}
+
+int run_command_line(const std::vector<std::string>& arguments, Console& console) {
+    CLI::App app(
+        "Spikelock runs a bit-exact golden model and a Verilated neuron core in lockstep and says where,\n"
+        "when and why they first part.\n");
+    app.require_subcommand(1);
+    app.set_version_flag("--version", "spikelock " SPIKELOCK_VERSION);
+    app.failure_message(CLI::FailureMessage::help);
+    app.footer(
+        "Exit codes: 0 MATCH or done, 1 DIVERGED, 2 usage, configuration, build or environment,\n"
+        "3 INCONCLUSIVE, 4 ASSERTED, HUNG or CRASHED, 5 internal error, 130 interrupted.\n"
+        "Start with: spikelock run examples/010_digits/cosim.toml");
+    int exit_code = 0;
+    add_run(app, exit_code, console);
+    add_build(app, exit_code, console);
+    add_diff(app, exit_code, console);
+    add_show(app, exit_code, console);
+    add_trace(app, exit_code, console);
+
+    console.command_line = "spikelock";
+    for (const std::string& argument : arguments) console.command_line += " " + shell_quoted(argument);
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    try {
+        app.parse(reversed);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) {  // --help, --version
+            return app.exit(error, console.out, console.err);
+        }
+        fmt::print(console.err, "error: {}\n", error.what());
+        const auto chosen = app.get_subcommands();
+        fmt::print(console.err, "Run 'spikelock {}--help' for what is possible.\n",
+                   chosen.empty() ? std::string() : chosen[0]->get_name() + " ");
+        return static_cast<int>(ExitCode::Usage);
+    }
+    return exit_code;
+}
+
+}  // namespace spikelock::app
