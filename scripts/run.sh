@@ -22,7 +22,7 @@ build_command() {
 
 run_with_fault() {
   local status=0
-  "$SPIKELOCK" run "$EXAMPLE" --fault "$1" --trace "$TRACES/digits-$1.h5" || status=$?
+  "$SPIKELOCK" run "$EXAMPLE" --fault "$1" --record "$TRACES/digits-$1.h5" || status=$?
   if ((status != DIVERGED)); then
     printf 'the bug %s should have ended in DIVERGED (exit code %d), got exit code %d\n' \
       "$1" "$DIVERGED" "$status" >&2
@@ -47,7 +47,7 @@ main() {
   step "build spikelock" build_command || exit "$EXIT_USAGE"
   mkdir -p "$TRACES"
   step "golden model and RTL in lockstep" \
-    "$SPIKELOCK" run "$EXAMPLE" --trace "$TRACES/digits.h5"
+    "$SPIKELOCK" run "$EXAMPLE" --record "$TRACES/digits.h5"
   step "the same with the bug '$fault' in the RTL" run_with_fault "$fault"
   cat <<NEXT
 
