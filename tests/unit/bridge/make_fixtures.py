@@ -48,6 +48,14 @@ def write_npy_fixtures(out):
                     file.writelines(text_of(v) + "\n" for v in plain.reshape(-1).tolist())
                 lines.append(f"{name} {kind.name} {'x'.join(map(str, shape)) or '-'} "
                              f"{int(b'True' in stored[:128])}\n")
+    # Headers of every length: their padding has a corner every 64 bytes.
+    for shape in [(1,) * ones + (10**zeros,) for ones in range(20) for zeros in range(3)]:
+        name, array = f"a{len(lines)}", np.zeros(shape, "i1")
+        for path in (f"{out}/{name}.npy", f"{out}/{name}.plain.npy"):
+            np.save(path, array)
+        with open(f"{out}/{name}.values", "w") as file:
+            file.write("0\n" * array.size)
+        lines.append(f"{name} int8 {'x'.join(map(str, shape))} 0\n")
     with open(f"{out}/npy.txt", "w") as file:
         file.writelines(lines)
 
