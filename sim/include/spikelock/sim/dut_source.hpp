@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "spikelock/base/result.hpp"
-#include "spikelock/golden/network.hpp"
 #include "spikelock/manifest/manifest.hpp"
 #include "spikelock/manifest/plan.hpp"
 #include "spikelock/sim/builder.hpp"
