@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <optional>
+#include <span>
 #include <sstream>
 
 #include "spikelock/base/text.hpp"
@@ -463,6 +464,21 @@ std::uint64_t value_of(const Expression& e, const Values& values) {
     return static_cast<std::uint64_t>(*result);
 }
 
+/// Whether a row's synapses go to consecutive targets with one delay, which some cores store densely.
+struct RowShape {
+    bool dense = false;
+    std::uint32_t base = 0;  ///< first target; 0 for an empty row, as is the delay
+    std::uint32_t delay = 0;
+};
+
+RowShape shape_of(std::span<const golden::Synapse> row) {
+    if (row.empty()) return {};
+    RowShape shape{true, row[0].target, row[0].delay};
+    for (std::size_t i = 1; i < row.size(); ++i)
+        shape.dense = shape.dense && row[i].target == shape.base + i && row[i].delay == shape.delay;
+    return shape;
+}
+
 std::vector<MapWord> make_words(const Manifest& m, const Plan& plan, const SignalTable& table,
                                 const golden::Network& net) {
     std::vector<MapWord> words;
@@ -544,15 +560,20 @@ std::vector<MapWord> make_words(const Manifest& m, const Plan& plan, const Signa
                 }
                 break;
             case MapSpec::Array::Row:
-                for (std::uint32_t s = 0; s + 1 < net.row_begin.size(); ++s)
+                for (std::uint32_t s = 0; s + 1 < net.row_begin.size(); ++s) {
+                    const RowShape row = shape_of(net.row(s));
                     add(index,
                         {{"s", s},
                          {"first", net.row_begin[s]},
                          {"length", net.row_begin[s + 1] - net.row_begin[s]},
+                         {"dense", row.dense},
+                         {"base", row.base},
+                         {"delay", row.delay},
                          {"is_neuron", s >= net.n_axons()},
                          {"n", static_cast<std::int64_t>(s) - net.n_axons()},
                          {"n_axons", net.n_axons()}},
                         "row " + std::to_string(s));
+                }
                 break;
             case MapSpec::Array::Synapse:
                 for (std::uint32_t s = 0; s + 1 < net.row_begin.size(); ++s)
