@@ -177,7 +177,8 @@ int run(RunOptions& o, Console& console) {
     sim::DutOptions dut_options;
     dut_options.power_on_seed = m.power_on_seed;
     dut_options.fault = fault;
-    dut_options.plusargs = o.plusargs;
+    for (const std::string& argument : o.plusargs)
+        dut_options.plusargs.push_back((argument.rfind('+', 0) == 0 ? "" : "+") + argument);
     dut_options.wall_limit_s = o.wall_limit_s;
     dut_options.stop = console.stop;
     if (console.verbose) dut_options.log = [&](const std::string& line) { console.step("core prints: " + line); };

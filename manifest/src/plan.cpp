@@ -464,7 +464,8 @@ std::uint64_t value_of(const Expression& e, const Values& values) {
     return static_cast<std::uint64_t>(*result);
 }
 
-/// Whether a row's synapses go to consecutive targets with one delay, which some cores store densely.
+/// Whether a row's synapses go to consecutive targets with one delay, which some cores store
+/// densely.
 struct RowShape {
     bool dense = false;
     std::uint32_t base = 0;  ///< first target; 0 for an empty row, as is the delay

@@ -391,6 +391,8 @@ class DutSourceImpl final : public DutSource {
 public:
     Status open(const BuiltHost& host, const manifest::Manifest& m, const golden::Network& network,
                 const DutOptions& options) {
+        manifest_path_ = m.path;
+        can_clear_ = !m.clear.empty();
         if (Status started = process_.start(host, m, options); !started) return started.error();
         Result<std::optional<std::string>> text = process_.request(Msg::Describe, nullptr, 0);
         if (!text) return text.error();
@@ -446,6 +448,15 @@ public:
                              "the stimulus drives '" + band.name +
                                  "', but the manifest has no [[side_band]] with that name",
                              {}};
+        for (const auto& begin : block.begins)
+            if (begin.start != trace::StartState::Keep &&
+                !can_start(block.first + begin.step, begin.start))
+                return Error{Errc::BadConfig,
+                             "the sample at timestep " + std::to_string(block.first + begin.step) +
+                                 " starts with state '" + std::string(name_of(begin.start)) +
+                                 "', but the manifest does not say how to bring the core there; "
+                                 "give [[state.clear]] entries, or start = \"keep\" in [stimulus]",
+                             manifest_path_};
         const std::uint64_t steps_per_record =
             std::max<std::uint64_t>(1, process_.largest_record() / (row_bytes_ + 1));
         std::uint32_t step = 0;
@@ -526,6 +537,11 @@ private:
         next_ = view.first + count;
         return std::variant<BlockView, SourceEnd>(std::move(view));
     }
+    /// Whether the core can be brought to a start state: by its program, or since it is fresh from
+    /// the start-up list.
+    bool can_start(std::uint64_t timestep, trace::StartState state) const {
+        return state == trace::StartState::Clear && (can_clear_ || timestep == 0);
+    }
     void flush() {
         while (!pending_.empty()) {
             std::byte* to = process_.reserve(Msg::Run, pending_.front().size());
@@ -567,6 +583,7 @@ private:
         to += align_up(4ULL * (count + 1), 8);
         for (const auto& begin : block.begins) {
             if (begin.step < step || begin.step >= step + count) continue;
+            if (!can_clear_) continue;  // the start-up list has just done it
             const std::array<std::uint32_t, 2> pair = {begin.step - step,
                                                        static_cast<std::uint32_t>(begin.start)};
             std::memcpy(to, pair.data(), sizeof pair);
@@ -689,6 +706,8 @@ private:
     HostProcess process_;
     manifest::SignalTable signals_;
     manifest::Plan plan_;
+    std::string manifest_path_;
+    bool can_clear_ = false;
     bool loaded_ = false;
     std::uint64_t row_bytes_ = 0;
     std::deque<std::vector<std::byte>> pending_;

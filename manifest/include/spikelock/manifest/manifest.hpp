@@ -69,14 +69,18 @@ struct StartupStep {
     std::string where;
 };
 
-/// Relates the network to words of the core. For each element of `array` one word:
-///  global   once; names: leak_mode, rounding, v_overflow, acc_overflow, compare, reset_mode,
-///  weight_shift, u_shift, n_neurons,
-///           n_axons, n_synapses
-///  neuron   n = 0..n_neurons-1; names: n, threshold, v_reset, bias, leak, u_decay, refractory,
-///  spiking, cuba row      s = 0..n_axons+n_neurons-1; names: s, first, length synapse  k =
-///  0..n_synapses-1; names: k, source, target, weight, delay core     pre, post over all sources
-///  and neurons with the summed weight: names pre, post, weight (dense cores)
+/// Relates the network to words of the core. For each element of `array` one word, whose address
+/// and value are expressions over the names given here:
+/// - global: once; leak_mode, rounding, v_overflow, acc_overflow, compare, reset_mode,
+/// weight_shift,
+///   u_shift, n_neurons, n_axons, n_synapses
+/// - neuron: n = 0..n_neurons-1; n, threshold, v_reset, bias, leak, u_decay, refractory, spiking,
+///   cuba
+/// - row: s = 0..n_axons+n_neurons-1; s, first, length, is_neuron, n, n_axons; dense is 1 where the
+///   targets are base, base + 1, ... and the delay is the same for all; base, delay: of the first
+///   synapse
+/// - synapse: k = 0..n_synapses-1; k, source, target, weight, delay
+/// - dense: pre, post over all sources and neurons, with the summed weight; pre, post, weight
 struct MapSpec {
     enum class Array : std::uint8_t { Global, Neuron, Row, Synapse, Dense } array = Array::Neuron;
     Expression address;        ///< through the configuration port; or:
