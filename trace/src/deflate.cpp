@@ -7,16 +7,18 @@
 #include <algorithm>
 #include <cstring>
 
+#include "huffman_block.hpp"
 #include "spikelock/base/assert.hpp"
 
 namespace spikelock::trace::detail {
 
 namespace {
-// Planes shorter than this share one segment: a segment costs a Huffman header and a cleared hash.
-constexpr std::size_t kSmallPlane = 16 * 1024;
-// A plane that shrinks to no less than this share is stored for the next chunks, then tried again.
-constexpr double kWorthIt = 0.92;
-constexpr int kStoredChunks = 15;
+// Planes shorter than this are coded as one piece: each piece costs a table of codes.
+constexpr std::size_t kSmallPlane = 8 * 1024;
+constexpr double kWorthCoding = 0.97;       // of the plain size; else stored
+constexpr double kWorthSearching = 0.95;    // of the size without a search for matches
+constexpr int kChunksPerTrial = 16;         // a way of coding is kept for so many chunks
+constexpr std::size_t kWindow = 32768;      // how far back a match may lie
 constexpr std::size_t kMostStored = 65535;  // bytes of one stored block (RFC 1951, 3.2.4)
 
 unsigned char* to_uchar(std::byte* bytes) noexcept {
@@ -97,8 +99,15 @@ struct ChunkCompressor::State {
     std::vector<std::byte> out;
     std::size_t used = 0;
     std::vector<std::uint8_t> level_buf = std::vector<std::uint8_t>(ISAL_DEF_LVL1_DEFAULT);
-    std::vector<int> stored_left;  // per plane: chunks for which it is still stored untried
     isal_zstream stream{};
+    HuffmanBlock huffman;
+
+    enum class Way : std::uint8_t { Store, Huffman, Search };
+    struct Piece {
+        Way way = Way::Store;
+        int left = 0;  // chunks until the ways are compared again
+    };
+    std::vector<Piece> pieces;
 
     void put(std::initializer_list<unsigned> bytes) {
         for (const unsigned b : bytes) out[used++] = static_cast<std::byte>(b);
@@ -115,8 +124,8 @@ struct ChunkCompressor::State {
         }
     }
 
-    // Appends a byte-aligned, not final segment and returns its size.
-    std::size_t deflate(std::span<const std::byte> plain) {
+    // Appends a byte-aligned, not final segment.
+    void search(std::span<const std::byte> plain) {
         isal_deflate_stateless_init(&stream);
         stream.level = 1;
         stream.level_buf = level_buf.data();
@@ -131,18 +140,51 @@ struct ChunkCompressor::State {
         const int rc = isal_deflate_stateless(&stream);
         if (rc != COMP_OK || stream.avail_in != 0) {
             store(plain);
-            return plain.size();
+        } else {
+            used += stream.total_out;
         }
-        const std::size_t size = stream.total_out;
-        used += size;
-        return size;
+    }
+
+    void write_huffman() { used += huffman.write(std::span(out).subspan(used)); }
+
+    void code(Piece& piece, std::span<const std::byte> plain) {
+        const auto limit =
+            static_cast<std::size_t>(kWorthCoding * static_cast<double>(plain.size()));
+        if (piece.left > 0) {
+            --piece.left;
+            if (piece.way == Way::Search) return search(plain);
+            if (piece.way == Way::Huffman) {
+                huffman.plan(plain);
+                if (huffman.size_bytes() < limit) return write_huffman();
+            }
+            return store(plain);
+        }
+        piece.left = kChunksPerTrial - 1;
+        huffman.plan(plain);
+        const std::size_t coded = huffman.size_bytes();
+        const std::size_t before = used;
+        search(plain);
+        const std::size_t searched = used - before;
+        if (searched < limit &&
+            static_cast<double>(searched) < kWorthSearching * static_cast<double>(coded)) {
+            piece.way = Way::Search;
+            return;
+        }
+        used = before;
+        if (coded < limit) {
+            piece.way = Way::Huffman;
+            write_huffman();
+        } else {
+            piece.way = Way::Store;
+            store(plain);
+        }
     }
 };
 
 ChunkCompressor::ChunkCompressor(std::size_t element_bytes) : state_(std::make_unique<State>()) {
     SPIKELOCK_ASSERT(element_bytes >= 1 && element_bytes <= 8);
     state_->element_bytes = element_bytes;
-    state_->stored_left.assign(element_bytes, 0);
+    state_->pieces.resize(element_bytes);
 }
 ChunkCompressor::~ChunkCompressor() = default;
 ChunkCompressor::ChunkCompressor(ChunkCompressor&&) noexcept = default;
@@ -151,7 +193,7 @@ ChunkCompressor& ChunkCompressor::operator=(ChunkCompressor&&) noexcept = defaul
 std::span<const std::byte> ChunkCompressor::compress(std::span<const std::byte> raw) {
     State& s = *state_;
     SPIKELOCK_ASSERT(!raw.empty() && raw.size() < (std::size_t{1} << 31));
-    // The worst case is every byte stored, plus per plane one failed attempt's slack.
+    // The worst case is every byte stored, plus one failed attempt's slack.
     s.out.resize(raw.size() + raw.size() / 16 + 64 * 1024);
     s.used = 0;
     std::span<const std::byte> planes = raw;
@@ -163,18 +205,17 @@ std::span<const std::byte> ChunkCompressor::compress(std::span<const std::byte> 
     s.put({0x78, 0x01});
     const std::size_t plane_bytes = raw.size() / s.element_bytes;
     if (plane_bytes < kSmallPlane) {
-        s.deflate(planes);
+        s.code(s.pieces[0], planes);
     } else {
         for (std::size_t p = 0; p < s.element_bytes; ++p) {
             const auto plane = planes.subspan(p * plane_bytes, plane_bytes);
-            if (s.stored_left[p] > 0) {
-                --s.stored_left[p];
-                s.store(plane);
-                continue;
-            }
-            const std::size_t size = s.deflate(plane);
-            if (static_cast<double>(size) > kWorthIt * static_cast<double>(plane_bytes)) {
-                s.stored_left[p] = kStoredChunks;
+            // Sign extension makes planes that are equal to the one before.
+            if (p > 0 && plane_bytes <= kWindow &&
+                std::memcmp(plane.data(), plane.data() - plane_bytes, plane_bytes) == 0) {
+                s.used +=
+                    write_copy_block(plane_bytes, plane_bytes, std::span(s.out).subspan(s.used));
+            } else {
+                s.code(s.pieces[p], plane);
             }
         }
     }

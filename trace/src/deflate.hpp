@@ -20,8 +20,9 @@ void unshuffle_bytes(std::span<const std::byte> in, std::size_t element_bytes,
 std::uint32_t checksum(std::span<const std::byte> bytes, std::uint32_t seed = 0) noexcept;
 
 /// Compresses the chunks of one dataset to what HDF5's shuffle and deflate filters would undo.
-/// The planes of a chunk are separate deflate segments, so that one that holds noise (the low byte
-/// of a potential) is stored at the speed of a copy instead of being searched for matches.
+/// The byte planes of a chunk are coded apart, each in the way that pays: stored where it is noise
+/// (the low byte of a potential), as Huffman codes with runs, by ISA-L's search for matches, or as
+/// a copy of the plane before it (sign extension). Every 16th chunk compares the ways anew.
 /// Output depends only on the chunks given so far, never on time.
 class ChunkCompressor {
 public:

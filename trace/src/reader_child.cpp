@@ -256,8 +256,9 @@ private:
             return bad("not an HDF5 file, expected a trace recorded by spikelock");
         }
         const Handle access = list_handle(H5Pcreate(H5P_FILE_ACCESS));
-        // Another driver than the writer's: where this process was forked from one that is recording
-        // the same file, HDF5 would otherwise hand out the inherited, half-written state of it.
+        // Another driver than the writer's: where this process was forked from one that is
+        // recording the same file, HDF5 would otherwise hand out the inherited, half-written state
+        // of it.
         H5Pset_fapl_stdio(access.get());
         H5Pset_file_locking(access.get(), false, true);
         file_ = file_handle(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access.get()));

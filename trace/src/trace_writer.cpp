@@ -28,11 +28,16 @@ using namespace detail;
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kChunkBytes = 256 * 1024;       // of the widest field, raw
-constexpr std::uint32_t kFewestSteps = 16;            // per chunk, for very wide networks
-constexpr std::uint32_t kMostSteps = 16384;           // per chunk, for very narrow ones
+constexpr std::size_t kChunkBytes = 256 * 1024;  // of the widest field, raw
+constexpr std::uint32_t kFewestSteps = 16;       // per chunk, for very wide networks
+constexpr std::uint32_t kMostSteps = 16384;      // per chunk, for very narrow ones
+constexpr std::uint64_t kMostBuffered = 2ULL << 30;
 constexpr std::size_t kSpikesPerChunk = 8192;         // of the SONATA view
 constexpr std::uint64_t kMetadataSlack = 512 * 1024;  // what HDF5 may allocate between two checks
+
+constexpr std::array<std::string_view, 10> kOwnAttributes = {
+    "format", "format_version", "complete",   "n_neurons", "n_steps", "first_step",
+    "dt",     "shape",          "provenance", "n_samples"};
 
 // A dataset whose chunks are compressed here and handed to HDF5 as they go to the file.
 struct Series {
@@ -264,15 +269,26 @@ Status Hdf5Writer::start() {
     for (const FieldSpec& f : shape_.fields) {
         widest = std::max(widest, n * static_cast<std::size_t>(f.bytes));
     }
+    // Where a field has bytes of nothing but sign, a plane of a chunk should fit the window of
+    // deflate: such a byte plane is then a copy of the one before it and costs next to nothing.
+    const bool sign_planes =
+        std::any_of(shape_.fields.begin(), shape_.fields.end(),
+                    [](const FieldSpec& f) { return !f.is_float && f.bits < 8 * (f.bytes - 1); });
+    const std::size_t most_elements = sign_planes ? 32768 : kChunkBytes;
     chunk_steps_ = options_.chunk_steps;
     if (chunk_steps_ == 0) {
         chunk_steps_ = kMostSteps;
-        while (chunk_steps_ > kFewestSteps && chunk_steps_ * widest > kChunkBytes) {
+        while (chunk_steps_ > kFewestSteps &&
+               (chunk_steps_ * widest > kChunkBytes || chunk_steps_ * n > most_elements)) {
             chunk_steps_ /= 2;
         }
     }
-    if (chunk_steps_ > (1U << 24) || chunk_steps_ * widest > (std::size_t{1} << 30)) {
-        return Error{Errc::BadConfig, "a chunk would hold more than 1 GiB; use fewer chunk_steps",
+    std::size_t row = words * 8 + (shape_.counts ? n * 2 : 0);
+    for (const FieldSpec& f : shape_.fields) row += n * static_cast<std::size_t>(f.bytes);
+    if (chunk_steps_ > (1U << 24) || chunk_steps_ * row > kMostBuffered) {
+        return Error{Errc::BadConfig,
+                     "chunks of " + std::to_string(chunk_steps_) +
+                         " timesteps would need more than 2 GiB of memory",
                      path_};
     }
 
@@ -679,6 +695,11 @@ Status Hdf5Writer::add_expected_differences(std::span<const ExpectedDifference> 
 Status Hdf5Writer::set_attribute(const std::string& name, std::string_view text) {
     if (failed_) return *failed_;
     SPIKELOCK_ASSERT(!closed_);
+    if (name.empty() ||
+        std::find(kOwnAttributes.begin(), kOwnAttributes.end(), name) != kOwnAttributes.end()) {
+        return Error{Errc::BadConfig, "the attribute name '" + name + "' is the format's own",
+                     path_};
+    }
     const auto write = [&]() -> Status {
         hsize_t size = 0;
         H5Fget_filesize(file_.get(), &size);

@@ -88,6 +88,7 @@ TEST_CASE("trace/store: samples, attributes and expected differences are kept", 
         REQUIRE((*writer)->add_expected_differences(std::span(differences).first(1)));
         REQUIRE((*writer)->add_expected_differences(std::span(differences).subspan(1)));
         REQUIRE((*writer)->set_attribute("verdict", "old"));
+        CHECK((*writer)->set_attribute("shape", "{}").error().code == Errc::BadConfig);
         REQUIRE((*writer)->set_attribute("verdict", R"({"verdict":"DIVERGED"})"));
         REQUIRE((*writer)->set_attribute("long", std::string(200'000, 'x')));
         REQUIRE((*writer)->close());
@@ -171,6 +172,33 @@ TEST_CASE("trace/store: h5py reads the same values without plugins", "[trace][un
     }
     REQUIRE(std::getline(lines, line));
     CHECK(line == "end ms 1");
+}
+
+TEST_CASE("trace/store: the example script reads a trace", "[trace][unit]") {
+    if (std::system("/usr/bin/python3 -c 'import h5py' 2>/dev/null") != 0) {
+        SKIP("/usr/bin/python3 has no h5py");
+    }
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    RandomTrace random;
+    random.invalid_steps = true;
+    record(random, path, 1000, 100);
+    const std::string out = folder.file("out.txt");
+    const std::string command =
+        "/usr/bin/python3 " SPIKELOCK_TRACE_EXAMPLE " " + path + " 2 > " + out;
+    REQUIRE(std::system(command.c_str()) == 0);
+    const ExecutionTrace want = random.make(0, 1000);
+    const std::string text = bytes_of(out);
+    CAPTURE(text);
+    CHECK(text.starts_with("70 neurons, 1000 timesteps of 0.0001 s, complete\n"));
+    for (const char* label : {"hidden", "out"}) {
+        const auto spikes = want.population_spikes(label)->size();
+        CHECK(text.find(std::string("  ") + label + ": " + std::to_string(spikes) + " spikes, ") !=
+              std::string::npos);
+    }
+    const std::string line = "\n  3 " + std::to_string(want.spike(3, 2) ? 1 : 0) + " ";
+    CHECK(text.find(line) != std::string::npos);
+    CHECK(text.find(" 0.0234375 ") != std::string::npos);  // v of neuron 2 in timestep 3: 6 / 256
 }
 
 TEST_CASE("trace/store: a second writer is refused while the first one lives", "[trace][unit]") {

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recovery from any index gives a trace or an error. The input is a list of records (type,
+// payload); their checksums are made here, else nothing would get past them. The file that the
+// index speaks of is the input itself. (Whole HDF5 files are mutated in tests/unit/trace.)
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "../../trace/src/deflate.hpp"
+#include "../../trace/src/trace_index.hpp"
+#include "spikelock/trace/trace_reader.hpp"
+
+namespace {
+
+constexpr const char* kHeader =
+    R"({"chunk_steps":4,"first_step":0,"provenance":"{}","sonata":true,"shape":{"counts":true,)"
+    R"("dt":0.001,"fields":[{"name":"v","class":"state","bits":16,"signed":true,"float":false,)"
+    R"("frac_bits":0,"bytes":2}],"n_neurons":3,"populations":[{"label":"p","begin":0,"end":3}]}})";
+
+void must(bool holds) {
+    if (!holds) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace spikelock::trace;
+    const auto bytes = std::as_bytes(std::span(data, size));
+
+    // Any bytes as a compressed chunk.
+    std::vector<std::byte> plain(64);
+    static_cast<void>(detail::decompress(bytes, 2, plain));
+
+    const std::string path = (std::filesystem::temp_directory_path() /
+                              ("spikelock-fuzz-" + std::to_string(::getpid()) + ".h5"))
+                                 .string();
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
+    {
+        auto index = detail::IndexWriter::create(path);
+        must(index.has_value());
+        std::size_t at = 0;
+        // Mostly the header above, for what follows it; sometimes one of the input's own.
+        if (size > 0 && data[0] % 8 != 0) {
+            must((*index)->add(detail::IndexRecord::Header, kHeader).has_value());
+        }
+        while (at + 2 < size) {
+            const auto type = static_cast<detail::IndexRecord>(data[at] % 9);
+            const std::size_t length = std::min<std::size_t>(data[at + 1], size - at - 2);
+            must((*index)->add(type, bytes.subspan(at + 2, length)).has_value());
+            at += 2 + length;
+        }
+    }
+    const auto found = recover_trace(path);
+    if (found) {
+        const auto trace = load_trace(path, 0, 1000);
+        must(trace.has_value() &&
+             trace->n_steps() == std::min<std::uint64_t>(found->n_steps, 1000));
+        must(!has_index(path));
+    } else {
+        must(!found.error().message.empty());
+        must(!std::filesystem::exists(path + ".recovering"));
+        must(!std::filesystem::exists(path + ".recovering.index"));
+    }
+    std::filesystem::remove(path);
+    std::filesystem::remove(path + ".index");
+    return 0;
+}
