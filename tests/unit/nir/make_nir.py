@@ -512,10 +512,16 @@ def bad():
         f["node/nodes/soft"] = h5py.SoftLink("/node/nodes/n")
 
     def external(f):
-        f["node/nodes/n/v_reset"] = h5py.ExternalLink("other.nir", "/node/nodes/n/tau")
+        f["node/nodes/n/v_reset"] = h5py.ExternalLink("lif.nir", "/node/nodes/n/v_reset")
 
-    broken_file("soft_link", "BadFormat", ["/node/nodes/soft", "link"], soft)
-    broken_file("external_link", "BadFormat", ["/node/nodes/n/v_reset", "link"], external)
+    def soft_parameter(f):
+        f["node/nodes/n/v_reset"] = h5py.SoftLink("/node/nodes/n/v_leak")
+
+    # Each would load if the link were followed.
+    link = "is a soft or external link"
+    broken_file("soft_link", "BadFormat", ["'/node/nodes/soft' " + link], soft)
+    broken_file("soft_parameter", "BadFormat", ["/node/nodes/n/v_reset' " + link], soft_parameter)
+    broken_file("external_link", "BadFormat", ["/node/nodes/n/v_reset' " + link], external)
 
     def loop(f):
         f["node/nodes/n/nodes"] = f["node/nodes"]
