@@ -5,7 +5,8 @@
 
 namespace spikelock::app {
 
-AnswerCounter::AnswerCounter(trace::Population population, std::uint32_t n_neurons, std::span<const trace::Sample> samples)
+AnswerCounter::AnswerCounter(trace::Population population, std::uint32_t n_neurons,
+                             std::span<const trace::Sample> samples)
     : population_(std::move(population)),
       words_((n_neurons + 63) / 64),
       samples_(samples),
@@ -36,7 +37,8 @@ public:
     const trace::Shape& shape() const override { return source_->shape(); }
     Status submit(const trace::StimulusBlock& block) override { return source_->submit(block); }
     std::uint64_t in_flight() const override { return source_->in_flight(); }
-    Result<std::variant<trace::BlockView, trace::SourceEnd>> read(std::uint32_t max_steps) override {
+    Result<std::variant<trace::BlockView, trace::SourceEnd>> read(
+        std::uint32_t max_steps) override {
         auto got = source_->read(max_steps);
         if (got)
             if (const auto* block = std::get_if<trace::BlockView>(&*got)) counter_->take(*block);
@@ -49,7 +51,8 @@ private:
 };
 }  // namespace
 
-std::unique_ptr<trace::StepSource> count_answers(std::unique_ptr<trace::StepSource> source, AnswerCounter* counter) {
+std::unique_ptr<trace::StepSource> count_answers(std::unique_ptr<trace::StepSource> source,
+                                                 AnswerCounter* counter) {
     return std::make_unique<CountingSource>(std::move(source), counter);
 }
 

@@ -16,15 +16,19 @@ namespace spikelock::app {
 struct Accuracy {
     std::uint64_t right = 0;
     std::uint64_t samples = 0;
-    double percent() const { return samples == 0 ? 0.0 : 100.0 * static_cast<double>(right) / static_cast<double>(samples); }
+    double percent() const {
+        return samples == 0 ? 0.0
+                            : 100.0 * static_cast<double>(right) / static_cast<double>(samples);
+    }
 };
 
-/// Reads each sample's answer off the spikes: the neuron of a population that fired most, the lowest on a tie; its index
-/// in the population is compared with the sample's label.
+/// Reads each sample's answer off the spikes: the neuron of a population that fired most, the
+/// lowest on a tie; its index in the population is compared with the sample's label.
 class AnswerCounter {
 public:
     /// @param population  neurons that stand for answers 0, 1, ...
-    AnswerCounter(trace::Population population, std::uint32_t n_neurons, std::span<const trace::Sample> samples);
+    AnswerCounter(trace::Population population, std::uint32_t n_neurons,
+                  std::span<const trace::Sample> samples);
     void take(const trace::BlockView& block);
     const Accuracy& accuracy() const { return accuracy_; }
 
@@ -38,6 +42,7 @@ private:
 };
 
 /// Passes a source through and counts its answers on the way.
-std::unique_ptr<trace::StepSource> count_answers(std::unique_ptr<trace::StepSource> source, AnswerCounter* counter);
+std::unique_ptr<trace::StepSource> count_answers(std::unique_ptr<trace::StepSource> source,
+                                                 AnswerCounter* counter);
 
 }  // namespace spikelock::app

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <memory>
-
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
@@ -28,18 +27,22 @@ int build(const BuildVerbOptions& o, Console& console) {
     options.cache_dir = console.cache_dir;
     options.faults = o.faults;
     options.force = o.rebuild;
+    options.stop = console.stop;
     options.log = [&](const std::string& line) { console.step(line); };
     Result<sim::BuiltHost> host = sim::build_host(*m, options);
     if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
     if (!host) return console.fail(host.error());
     if (o.json) {
-        nlohmann::ordered_json j = {{"host", host->path}, {"key", host->key}, {"cached", host->cached}, {"seconds", host->seconds},
-                                    {"verilator", host->verilator}, {"compiler", host->compiler}, {"warnings", host->warnings}};
+        nlohmann::ordered_json j = {{"host", host->path},           {"key", host->key},
+                                    {"cached", host->cached},       {"seconds", host->seconds},
+                                    {"verilator", host->verilator}, {"compiler", host->compiler},
+                                    {"warnings", host->warnings}};
         console.out << j.dump(2) << "\n";
         return 0;
     }
     for (const std::string& warning : host->warnings) fmt::print(console.err, "{}\n", warning);
-    fmt::print(console.out, "{}: {} ({}, {})\n{}\n", m->core.name, host->cached ? "cached" : "built in " + duration(host->seconds), host->verilator,
+    fmt::print(console.out, "{}: {} ({}, {})\n{}\n", m->core.name,
+               host->cached ? "cached" : "built in " + duration(host->seconds), host->verilator,
                host->compiler, host->path);
     return 0;
 }

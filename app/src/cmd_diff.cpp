@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <memory>
-
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <memory>
 
 #include "command_line.hpp"
 #include "report.hpp"
@@ -23,9 +22,12 @@ struct DiffOptions {
     bool json = false;
 };
 
-/// Feeds the blocks of a lockstep run over two traces to a SpikeDiffer: both sides where they differ, one where they agree.
-Result<analysis::SpikeDiff> count_spikes(trace::RecordedTrace& expected, trace::RecordedTrace& actual) {
-    Result<analysis::SpikeDiffer> differ = analysis::SpikeDiffer::create(expected.shape(), actual.shape());
+/// Feeds the blocks of a lockstep run over two traces to a SpikeDiffer: both sides where they
+/// differ, one where they agree.
+Result<analysis::SpikeDiff> count_spikes(trace::RecordedTrace& expected,
+                                         trace::RecordedTrace& actual) {
+    Result<analysis::SpikeDiffer> differ =
+        analysis::SpikeDiffer::create(expected.shape(), actual.shape());
     if (!differ) return differ.error();
     if (Status s = expected.seek(expected.first_step()); !s) return s.error();
     if (Status s = actual.seek(actual.first_step()); !s) return s.error();
@@ -49,7 +51,10 @@ Result<analysis::SpikeDiff> count_spikes(trace::RecordedTrace& expected, trace::
             part.n_steps = right->n_steps;
             part.spikes = left->spikes.subspan(done * words, right->n_steps * words);
             if (!left->valid.empty()) part.valid = left->valid.subspan(done, right->n_steps);
-            if (!left->counts.empty()) part.counts = left->counts.subspan(static_cast<std::size_t>(done) * expected.shape().n_neurons, static_cast<std::size_t>(right->n_steps) * expected.shape().n_neurons);
+            if (!left->counts.empty())
+                part.counts = left->counts.subspan(
+                    static_cast<std::size_t>(done) * expected.shape().n_neurons,
+                    static_cast<std::size_t>(right->n_steps) * expected.shape().n_neurons);
             differ->feed(part, *right);
             done += right->n_steps;
         }
@@ -89,9 +94,12 @@ int diff(const DiffOptions& o, Console& console) {
     findings.headline = lockstep::headline(*outcome, (*actual)->shape());
     findings.shape = (*actual)->shape();
     findings.n_neurons = findings.shape.n_neurons;
-    if (outcome->first) findings.divergence = analysis::describe(*outcome, (*actual)->shape(), options.samples);
+    if (outcome->first)
+        findings.divergence = analysis::describe(*outcome, (*actual)->shape(), options.samples);
     if ((*expected)->n_steps() != (*actual)->n_steps())
-        findings.notes.push_back(fmt::format("{} holds {} timesteps, {} holds {}", o.expected, (*expected)->n_steps(), o.actual, (*actual)->n_steps()));
+        findings.notes.push_back(fmt::format("{} holds {} timesteps, {} holds {}", o.expected,
+                                             (*expected)->n_steps(), o.actual,
+                                             (*actual)->n_steps()));
     if (o.spikes && !outcome->interrupted && outcome->verdict != lockstep::Verdict::Match) {
         Result<analysis::SpikeDiff> spikes = count_spikes(**expected, **actual);
         if (!spikes) return console.fail(spikes.error());
@@ -99,20 +107,27 @@ int diff(const DiffOptions& o, Console& console) {
     }
     findings.reproduce = console.command_line;
     o.json ? print_json(findings, console) : print_text(findings, console);
-    return outcome->interrupted ? static_cast<int>(ExitCode::Interrupted) : lockstep::exit_code(outcome->verdict);
+    return outcome->interrupted ? static_cast<int>(ExitCode::Interrupted)
+                                : lockstep::exit_code(outcome->verdict);
 }
 }  // namespace
 
 void add_diff(CLI::App& app, int& exit_code, Console& console) {
     auto o = std::make_shared<DiffOptions>();  // shared by the parser and the callback
-    auto* cmd = app.add_subcommand("diff", "Compare two recorded traces and report the first divergence");
+    auto* cmd =
+        app.add_subcommand("diff", "Compare two recorded traces and report the first divergence");
     cmd->add_option("expected", o->expected, "Reference trace")->required();
     cmd->add_option("actual", o->actual, "Trace under test")->required();
-    cmd->add_option("--fields", o->fields, "Compare only these fields, e.g. v,spike")->delimiter(',');
-    cmd->add_option("--mask", o->masks, "Leave out of the comparison: FIELD[:N[-M]][@T[-U]][~BITS]");
+    cmd->add_option("--fields", o->fields, "Compare only these fields, e.g. v,spike")
+        ->delimiter(',');
+    cmd->add_option("--mask", o->masks,
+                    "Leave out of the comparison: FIELD[:N[-M]][@T[-U]][~BITS]");
     cmd->add_option("--collect", o->collect, "Collect N divergent timesteps before stopping");
-    cmd->add_flag("--allow-vacuous", o->allow_vacuous, "Accept traces in which nothing spiked or changed");
-    cmd->add_flag("--spikes", o->spikes, "Also count all spikes that differ, per neuron and population, over the whole traces");
+    cmd->add_flag("--allow-vacuous", o->allow_vacuous,
+                  "Accept traces in which nothing spiked or changed");
+    cmd->add_flag(
+        "--spikes", o->spikes,
+        "Also count all spikes that differ, per neuron and population, over the whole traces");
     cmd->add_flag("--json", o->json, "Print one JSON object instead of text");
     cmd->add_flag("-q,--quiet", console.quiet, "No progress");
     cmd->callback([=, &exit_code, &console] { exit_code = diff(*o, console); });

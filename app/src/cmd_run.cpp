@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <memory>
-
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "answers.hpp"
@@ -48,7 +47,7 @@ struct RunOptions {
     bool allow_vacuous = false;
     bool rebuild = false;
     bool json = false;
-    std::uint32_t depth = 2;
+    std::uint32_t depth = 1;
     std::string dot;
     std::string kernel = "auto";
     double wall_limit_s = 20.0;
@@ -59,23 +58,30 @@ struct RunOptions {
 int list_faults(const manifest::Manifest& m, const RunOptions& o, const Console& console) {
     if (o.json) {
         nlohmann::ordered_json list = nlohmann::ordered_json::array();
-        for (const auto& fault : m.faults) list.push_back({{"name", fault.name}, {"id", fault.id}, {"description", fault.description}});
+        for (const auto& fault : m.faults)
+            list.push_back(
+                {{"name", fault.name}, {"id", fault.id}, {"description", fault.description}});
         console.out << list.dump(2) << "\n";
         return 0;
     }
     if (m.faults.empty()) console.out << "this core has no injected faults (key core.faults)\n";
-    for (const auto& fault : m.faults) fmt::print(console.out, "{:<26} {}\n", fault.name, fault.description);
+    for (const auto& fault : m.faults)
+        fmt::print(console.out, "{:<26} {}\n", fault.name, fault.description);
     return 0;
 }
 
-Result<const manifest::FaultSpec*> find_fault(const manifest::Manifest& m, const std::string& name) {
+Result<const manifest::FaultSpec*> find_fault(const manifest::Manifest& m,
+                                              const std::string& name) {
     std::vector<std::string> names;
     for (const auto& fault : m.faults) {
         if (fault.name == name) return &fault;
         names.push_back(fault.name);
     }
-    if (names.empty()) return Error{Errc::NotFound, "this core has no injected faults (key core.faults)", m.path};
-    return Error{Errc::NotFound, "no fault '" + name + "'" + did_you_mean(name, names) + " See --list-faults.", m.core.faults};
+    if (names.empty())
+        return Error{Errc::NotFound, "this core has no injected faults (key core.faults)", m.path};
+    return Error{Errc::NotFound,
+                 "no fault '" + name + "'" + did_you_mean(name, names) + " See --list-faults.",
+                 m.core.faults};
 }
 
 std::string hash_text(const std::string& text) {
@@ -84,8 +90,9 @@ std::string hash_text(const std::string& text) {
     return hash.hex();
 }
 
-std::string provenance(const manifest::Manifest& m, const RunOptions& o, const Experiment& e, const sim::BuiltHost& host,
-                       const std::string& kernel, const Console& console) {
+std::string provenance(const manifest::Manifest& m, const RunOptions& o, const Experiment& e,
+                       const sim::BuiltHost& host, const std::string& kernel,
+                       const Console& console) {
     nlohmann::ordered_json j;
     j["spikelock"] = SPIKELOCK_VERSION;
     j["verilator"] = host.verilator;
@@ -112,7 +119,8 @@ std::string provenance(const manifest::Manifest& m, const RunOptions& o, const E
 }
 
 /// The command as typed, with what it left to defaults that decide the run.
-std::string reproduce_line(const manifest::Manifest& m, const RunOptions& o, const Console& console) {
+std::string reproduce_line(const manifest::Manifest& m, const RunOptions& o,
+                           const Console& console) {
     std::string line = console.command_line;
     if (!o.seed) line += " --seed " + std::to_string(m.stimulus.seed);
     if (!o.power_on_seed) line += " --power-on-seed " + std::to_string(m.power_on_seed);
@@ -151,27 +159,39 @@ int run(RunOptions& o, Console& console) {
     std::string trace_file;
     if (!o.no_record) {
         trace_file = !o.record.empty() ? o.record
-                                       : "spikelock-out/" + m.core.name + (fault != 0 ? "-" + o.fault : std::string()) + ".h5";
+                                       : "spikelock-out/" + m.core.name +
+                                             (fault != 0 ? "-" + o.fault : std::string()) + ".h5";
         std::error_code code;
-        if (const fs::path folder = fs::path(trace_file).parent_path(); !folder.empty()) fs::create_directories(folder, code);
-        if (code) return console.fail({Errc::Io, "cannot create the folder for the trace: " + code.message() + "; choose another with --record FILE, or --no-record", trace_file});
+        if (const fs::path folder = fs::path(trace_file).parent_path(); !folder.empty())
+            fs::create_directories(folder, code);
+        if (code)
+            return console.fail({Errc::Io,
+                                 "cannot create the folder for the trace: " + code.message() +
+                                     "; choose another with --record FILE, or --no-record",
+                                 trace_file});
     }
-    console.step(fmt::format("network: {} neurons, {} synapses, {} inputs; stimulus: {} timesteps in {} samples", with_commas(e.network.n_neurons()),
-                             with_commas(e.network.synapses.size()), with_commas(e.network.n_axons()), with_commas(e.stimulus->n_steps()),
-                             with_commas(e.stimulus->samples().size())));
+    console.step(fmt::format(
+        "network: {} neurons, {} synapses, {} inputs; stimulus: {} timesteps in {} samples",
+        with_commas(e.network.n_neurons()), with_commas(e.network.synapses.size()),
+        with_commas(e.network.n_axons()), with_commas(e.stimulus->n_steps()),
+        with_commas(e.stimulus->samples().size())));
     sim::BuildOptions build;
     build.cache_dir = console.cache_dir;
     build.faults = fault != 0;
     build.force = o.rebuild;
+    build.stop = console.stop;
     build.log = [&](const std::string& line) { console.step(line); };
     Result<sim::BuiltHost> host = sim::build_host(m, build);
     if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
     if (!host) return console.fail(host.error());
     if (console.verbose)
         for (const std::string& warning : host->warnings) console.step(warning);
-    console.step(fmt::format("core: {} ({}, {})", m.core.name, host->cached ? "cached build" : "built in " + duration(host->seconds), host->verilator));
+    console.step(fmt::format("core: {} ({}, {})", m.core.name,
+                             host->cached ? "cached build" : "built in " + duration(host->seconds),
+                             host->verilator));
 
-    Result<std::unique_ptr<golden::GoldenSource>> golden_source = golden::GoldenSource::create(e.network, {*kernel});
+    Result<std::unique_ptr<golden::GoldenSource>> golden_source =
+        golden::GoldenSource::create(e.network, {*kernel});
     if (!golden_source) return console.fail(golden_source.error());
     const std::string kernel_name = (*golden_source)->kernel();
     sim::DutOptions dut_options;
@@ -181,22 +201,30 @@ int run(RunOptions& o, Console& console) {
         dut_options.plusargs.push_back((argument.rfind('+', 0) == 0 ? "" : "+") + argument);
     dut_options.wall_limit_s = o.wall_limit_s;
     dut_options.stop = console.stop;
-    if (console.verbose) dut_options.log = [&](const std::string& line) { console.step("core prints: " + line); };
-    Result<std::unique_ptr<sim::DutSource>> dut = sim::DutSource::create(*host, m, e.network, dut_options);
+    if (console.verbose)
+        dut_options.log = [&](const std::string& line) { console.step("core prints: " + line); };
+    Result<std::unique_ptr<sim::DutSource>> dut =
+        sim::DutSource::create(*host, m, e.network, dut_options);
     if (!dut) return console.fail(dut.error());
     sim::DutSource& core = **dut;
     if (core.words_loaded() > 0)
-        console.step(fmt::format("loaded {} words into the core, {} read back equal", with_commas(core.words_loaded()), with_commas(core.words_compared())));
+        console.step(fmt::format("loaded {} words into the core, {} read back equal",
+                                 with_commas(core.words_loaded()),
+                                 with_commas(core.words_compared())));
 
     // Where the answers are read off, for the three models side by side.
     std::optional<trace::Population> answers;
     if (!m.answer_population.empty()) {
         Result<trace::Population> population = e.network.shape().population(m.answer_population);
-        if (!population) return console.fail({population.error().code, population.error().message, m.path + ": [answer]"});
+        if (!population)
+            return console.fail(
+                {population.error().code, population.error().message, m.path + ": [answer]"});
         answers = *population;
     }
     const auto samples = e.stimulus->samples();
-    const auto counter = [&] { return AnswerCounter(answers.value_or(trace::Population{}), e.network.n_neurons(), samples); };
+    const auto counter = [&] {
+        return AnswerCounter(answers.value_or(trace::Population{}), e.network.n_neurons(), samples);
+    };
     AnswerCounter golden_answers = counter();
     AnswerCounter core_answers = counter();
     const trace::Shape expected_shape = (*golden_source)->shape();
@@ -216,7 +244,8 @@ int run(RunOptions& o, Console& console) {
     if (!trace_file.empty()) {
         trace::WriterOptions writer_options;
         writer_options.provenance = findings.provenance;
-        Result<std::unique_ptr<trace::TraceWriter>> created = trace::TraceWriter::create(trace_file, actual_shape, writer_options);
+        Result<std::unique_ptr<trace::TraceWriter>> created =
+            trace::TraceWriter::create(trace_file, actual_shape, writer_options);
         if (!created) {
             Error error = created.error();
             error.message += "; choose another place with --record FILE, or --no-record";
@@ -233,8 +262,11 @@ int run(RunOptions& o, Console& console) {
     options.block_steps = o.block_steps;
     options.stop = console.stop;
     ProgressBar bar(console, "lockstep", "timesteps");
-    options.progress = [&](const lockstep::Progress& p) { bar.update(p.steps_compared, p.steps_total); };
-    Result<lockstep::Outcome> outcome = lockstep::run(*expected, *actual, e.stimulus.get(), options, recorder.get());
+    options.progress = [&](const lockstep::Progress& p) {
+        bar.update(p.steps_compared, p.steps_total);
+    };
+    Result<lockstep::Outcome> outcome =
+        lockstep::run(*expected, *actual, e.stimulus.get(), options, recorder.get());
     bar.clear();
     if (!outcome) {
         if (writer) (void)writer->close(false);
@@ -254,13 +286,19 @@ int run(RunOptions& o, Console& console) {
         analysis::CausalOptions causal;
         causal.depth = o.depth;
         if (findings.divergence->place.field == "i_syn") causal.field = "i_syn";
-        Result<analysis::CausalChain> chain =
-            analysis::causal_chain(connectivity, e.stimulus.get(), outcome->expected_window, findings.divergence->place.neuron, findings.divergence->place.timestep, causal);
-        if (chain) findings.chain = std::move(*chain);
-        else findings.notes.push_back("no causal chain: " + chain.error().text());
-        Result<analysis::Explanation> explanation = analysis::explain_divergence(connectivity, e.stimulus.get(), *findings.divergence);
-        if (explanation) findings.explanation = std::move(*explanation);
-        else findings.notes.push_back("no explanation: " + explanation.error().text());
+        Result<analysis::CausalChain> chain = analysis::causal_chain(
+            connectivity, e.stimulus.get(), outcome->expected_window,
+            findings.divergence->place.neuron, findings.divergence->place.timestep, causal);
+        if (chain)
+            findings.chain = std::move(*chain);
+        else
+            findings.notes.push_back("no causal chain: " + chain.error().text());
+        Result<analysis::Explanation> explanation =
+            analysis::explain_divergence(connectivity, e.stimulus.get(), *findings.divergence);
+        if (explanation)
+            findings.explanation = std::move(*explanation);
+        else
+            findings.notes.push_back("no explanation: " + explanation.error().text());
         if (!o.dot.empty() && findings.chain) {
             std::ofstream file(o.dot);
             file << analysis::to_dot(*findings.chain);
@@ -274,12 +312,15 @@ int run(RunOptions& o, Console& console) {
         float_options.dt = e.network.dt;
         float_options.reset_mode = e.network.arithmetic.reset_mode;
         float_options.compare = e.network.arithmetic.compare;
-        Result<std::unique_ptr<trace::StepSource>> model = golden::make_float_source(*e.float_network, float_options);
+        Result<std::unique_ptr<trace::StepSource>> model =
+            golden::make_float_source(*e.float_network, float_options);
         if (!model) return console.fail(model.error());
         AnswerCounter float_answers = counter();
         for (std::uint64_t first = 0; first < outcome->steps_compared;) {
-            const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(256, outcome->steps_compared - first));
-            if (Status submitted = (*model)->submit(e.stimulus->block(first, count)); !submitted) return console.fail(submitted.error());
+            const auto count = static_cast<std::uint32_t>(
+                std::min<std::uint64_t>(256, outcome->steps_compared - first));
+            if (Status submitted = (*model)->submit(e.stimulus->block(first, count)); !submitted)
+                return console.fail(submitted.error());
             for (std::uint32_t done = 0; done < count;) {
                 auto got = (*model)->read(count - done);
                 if (!got) return console.fail(got.error());
@@ -292,12 +333,14 @@ int run(RunOptions& o, Console& console) {
         }
         findings.accuracies.emplace_back("float model", float_answers.accuracy());
     }
-    if (answers && golden_answers.accuracy().samples > 0) {
+    // After a divergence the runs end at different places: no fair comparison.
+    if (answers && !outcome->first && golden_answers.accuracy().samples > 0) {
         findings.accuracies.emplace_back("golden", golden_answers.accuracy());
         findings.accuracies.emplace_back("RTL", core_answers.accuracy());
     }
     if (core.words_loaded() > core.words_compared())
-        findings.notes.push_back(fmt::format("{} loaded words could not be read back and compared", core.words_loaded() - core.words_compared()));
+        findings.notes.push_back(fmt::format("{} loaded words could not be read back and compared",
+                                             core.words_loaded() - core.words_compared()));
     if (writer) {
         std::vector<trace::Sample> recorded;
         for (const trace::Sample& sample : samples) {
@@ -307,37 +350,49 @@ int run(RunOptions& o, Console& console) {
         }
         Status closed = writer->add_samples(recorded);
         if (closed) closed = writer->set_attribute("verdict", verdict_json(findings));
-        if (closed) closed = writer->close(outcome->verdict == lockstep::Verdict::Match || outcome->verdict == lockstep::Verdict::Diverged);
+        if (closed)
+            closed = writer->close(outcome->verdict == lockstep::Verdict::Match ||
+                                   outcome->verdict == lockstep::Verdict::Diverged);
         if (!closed) return console.fail(closed.error());
     }
     o.json ? print_json(findings, console) : print_text(findings, console);
-    return outcome->interrupted ? static_cast<int>(ExitCode::Interrupted) : lockstep::exit_code(outcome->verdict);
+    return outcome->interrupted ? static_cast<int>(ExitCode::Interrupted)
+                                : lockstep::exit_code(outcome->verdict);
 }
 }  // namespace
 
 void add_run(CLI::App& app, int& exit_code, Console& console) {
     auto o = std::make_shared<RunOptions>();  // shared by the parser and the callback
-    auto* cmd = app.add_subcommand("run", "Run golden and RTL in lockstep, compare everything, explain the first divergence");
+    auto* cmd = app.add_subcommand(
+        "run", "Run golden and RTL in lockstep, compare everything, explain the first divergence");
     cmd->add_option("manifest", o->manifest, "Core manifest (cosim.toml)")->required();
     cmd->add_option("--set", o->set, "Override a manifest key: --set core.parameters.Neurons=64");
     cmd->add_option("--seed", o->seed, "Seed of stimulus and pacing");
-    cmd->add_option("--power-on-seed", o->power_on_seed, "Seed of what no reset touches in the core");
+    cmd->add_option("--power-on-seed", o->power_on_seed,
+                    "Seed of what no reset touches in the core");
     cmd->add_option("--samples", o->samples, "Run only the first N samples of an image stimulus");
     cmd->add_option("--steps", o->steps, "Run at most N timesteps");
     cmd->add_option("--fault", o->fault, "Inject a fault into the core (build with FAULTS)");
-    cmd->add_flag("--list-faults", o->list_faults, "List the faults that can be injected, and exit");
+    cmd->add_flag("--list-faults", o->list_faults,
+                  "List the faults that can be injected, and exit");
     cmd->add_option("--record", o->record, "Trace file (default spikelock-out/<core>.h5)");
     cmd->add_flag("--no-record", o->no_record, "Record no trace");
-    cmd->add_option("--fields", o->fields, "Compare only these fields, e.g. v,spike")->delimiter(',');
-    cmd->add_option("--mask", o->masks, "Leave out of the comparison: FIELD[:N[-M]][@T[-U]][~BITS]");
+    cmd->add_option("--fields", o->fields, "Compare only these fields, e.g. v,spike")
+        ->delimiter(',');
+    cmd->add_option("--mask", o->masks,
+                    "Leave out of the comparison: FIELD[:N[-M]][@T[-U]][~BITS]");
     cmd->add_option("--collect", o->collect, "Collect N divergent timesteps before stopping");
-    cmd->add_flag("--allow-vacuous", o->allow_vacuous, "Accept a run in which nothing spiked or changed");
+    cmd->add_flag("--allow-vacuous", o->allow_vacuous,
+                  "Accept a run in which nothing spiked or changed");
     cmd->add_option("--depth", o->depth, "Generations of presynaptic spikes in the causal chain");
     cmd->add_option("--dot", o->dot, "Write the causal chain as a Graphviz graph");
     cmd->add_option("--plusarg", o->plusargs, "Pass +ARG to the core");
-    cmd->add_option("--wall-limit-s", o->wall_limit_s, "Seconds without a clock before the core counts as hung");
-    cmd->add_option("--kernel", o->kernel, "Golden arithmetic: auto, scalar, generic, avx2, avx512");
-    cmd->add_option("--block-steps", o->block_steps, "Timesteps per block (default: 2 to 5 ms of work)");
+    cmd->add_option("--wall-limit-s", o->wall_limit_s,
+                    "Seconds without a clock before the core counts as hung");
+    cmd->add_option("--kernel", o->kernel,
+                    "Golden arithmetic: auto, scalar, generic, avx2, avx512");
+    cmd->add_option("--block-steps", o->block_steps,
+                    "Timesteps per block (default: 2 to 5 ms of work)");
     cmd->add_flag("--rebuild", o->rebuild, "Build the core even if it is cached");
     cmd->add_flag("--json", o->json, "Print one JSON object instead of text");
     cmd->add_flag("-q,--quiet", console.quiet, "No progress");

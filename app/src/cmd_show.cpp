@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <memory>
-
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
@@ -34,12 +33,17 @@ int show(const ShowOptions& o, Console& console) {
     std::uint64_t count = o.count;
     if (o.sample) {
         if (*o.sample >= t.samples().size())
-            return console.fail({Errc::NotFound, fmt::format("no sample {}: the trace holds {}", *o.sample, t.samples().size()), o.trace});
+            return console.fail(
+                {Errc::NotFound,
+                 fmt::format("no sample {}: the trace holds {}", *o.sample, t.samples().size()),
+                 o.trace});
         from = t.samples()[*o.sample].begin;
         count = t.samples()[*o.sample].end - from;
     }
     // A picture of the first timesteps, not of millions.
-    if (count == 0) count = std::min<std::uint64_t>(t.n_steps() - std::min(t.n_steps(), from - t.first_step()), 4ULL * o.width);
+    if (count == 0)
+        count = std::min<std::uint64_t>(t.n_steps() - std::min(t.n_steps(), from - t.first_step()),
+                                        4ULL * o.width);
     Result<trace::TraceStatistics> statistics = trace::measure(t);
     if (!statistics) return console.fail(statistics.error());
     const trace::TraceStatistics& s = *statistics;
@@ -54,35 +58,50 @@ int show(const ShowOptions& o, Console& console) {
         j["spikes"] = s.spikes;
         j["samples"] = t.samples().size();
         for (const auto& p : s.populations)
-            j["populations"].push_back({{"label", p.label}, {"n_neurons", p.n_neurons}, {"spikes", p.spikes}, {"rate_hz", p.rate_hz}});
-        for (const auto& f : s.fields) j["fields"].push_back({{"name", f.field}, {"least", f.least}, {"most", f.most}});
+            j["populations"].push_back({{"label", p.label},
+                                        {"n_neurons", p.n_neurons},
+                                        {"spikes", p.spikes},
+                                        {"rate_hz", p.rate_hz}});
+        for (const auto& f : s.fields)
+            j["fields"].push_back({{"name", f.field}, {"least", f.least}, {"most", f.most}});
         j["rates_hz"] = s.rates_hz;
         const auto verdict = t.attributes().find("verdict");
-        j["verdict"] = verdict != t.attributes().end() ? nlohmann::ordered_json::parse(verdict->second, nullptr, false) : nlohmann::ordered_json();
+        j["verdict"] = verdict != t.attributes().end()
+                           ? nlohmann::ordered_json::parse(verdict->second, nullptr, false)
+                           : nlohmann::ordered_json();
         j["provenance"] = nlohmann::ordered_json::parse(t.provenance(), nullptr, false);
         console.out << j.dump(2) << "\n";
         return 0;
     }
     std::ostream& out = console.out;
-    fmt::print(out, "{}: {} timesteps of {} s, {} neurons, {} samples, {} spikes{}\n", o.trace, with_commas(s.n_steps), t.shape().dt,
-               with_commas(t.shape().n_neurons), with_commas(t.samples().size()), with_commas(s.spikes),
+    fmt::print(out, "{}: {} timesteps of {} s, {} neurons, {} samples, {} spikes{}\n", o.trace,
+               with_commas(s.n_steps), t.shape().dt, with_commas(t.shape().n_neurons),
+               with_commas(t.samples().size()), with_commas(s.spikes),
                t.complete() ? "" : "; not closed: the run ended early");
-    if (s.valid_steps != s.n_steps) fmt::print(out, "{} timesteps are marked invalid\n", with_commas(s.n_steps - s.valid_steps));
-    for (const auto& f : s.fields) fmt::print(out, "  {:<8} {:>12.6g} .. {:.6g}\n", f.field, f.least, f.most);
+    if (s.valid_steps != s.n_steps)
+        fmt::print(out, "{} timesteps are marked invalid\n",
+                   with_commas(s.n_steps - s.valid_steps));
+    for (const auto& f : s.fields)
+        fmt::print(out, "  {:<8} {:>12.6g} .. {:.6g}\n", f.field, f.least, f.most);
     fmt::print(out, "\n{:<16}{:>9}{:>14}{:>14}\n", "population", "neurons", "spikes", "mean rate");
     for (const auto& p : s.populations)
-        fmt::print(out, "{:<16}{:>9}{:>14}{:>11.2f} Hz\n", p.label, with_commas(p.n_neurons), with_commas(p.spikes), p.rate_hz);
+        fmt::print(out, "{:<16}{:>9}{:>14}{:>11.2f} Hz\n", p.label, with_commas(p.n_neurons),
+                   with_commas(p.spikes), p.rate_hz);
     if (count > 0) {
         Result<trace::ExecutionTrace> window = trace::load_trace(o.trace, from, count);
         if (!window) return console.fail(window.error());
-        fmt::print(out, "\nspikes in timesteps {} to {}{}\n", with_commas(from), with_commas(from + count - 1),
-                   o.sample ? fmt::format(" (sample {}, label '{}')", *o.sample, t.samples()[*o.sample].label) : "");
+        fmt::print(out, "\nspikes in timesteps {} to {}{}\n", with_commas(from),
+                   with_commas(from + count - 1),
+                   o.sample ? fmt::format(" (sample {}, label '{}')", *o.sample,
+                                          t.samples()[*o.sample].label)
+                            : "");
         out << analysis::raster(*window, from, count, o.width, o.height);
     }
     const auto verdict = t.attributes().find("verdict");
     if (verdict != t.attributes().end()) {
         const auto j = nlohmann::json::parse(verdict->second, nullptr, false);
-        if (j.is_object() && j.contains("headline")) fmt::print(out, "\n{}\n", j["headline"].get<std::string>());
+        if (j.is_object() && j.contains("headline"))
+            fmt::print(out, "\n{}\n", j["headline"].get<std::string>());
     }
     return 0;
 }
@@ -90,11 +109,13 @@ int show(const ShowOptions& o, Console& console) {
 
 void add_show(CLI::App& app, int& exit_code, Console& console) {
     auto o = std::make_shared<ShowOptions>();  // shared by the parser and the callback
-    auto* cmd = app.add_subcommand("show", "Summarise a trace: firing rates and a raster in the terminal");
+    auto* cmd =
+        app.add_subcommand("show", "Summarise a trace: firing rates and a raster in the terminal");
     cmd->add_option("trace", o->trace, "Trace file (HDF5)")->required();
     cmd->add_option("--sample", o->sample, "Draw this sample");
     cmd->add_option("--from", o->from, "First timestep of the raster");
-    cmd->add_option("--count", o->count, "Timesteps of the raster (default: as many as fit four to a column)");
+    cmd->add_option("--count", o->count,
+                    "Timesteps of the raster (default: as many as fit four to a column)");
     cmd->add_option("--width", o->width, "Columns of the raster")->check(CLI::Range(10, 400));
     cmd->add_option("--height", o->height, "Most rows of the raster")->check(CLI::Range(1, 200));
     cmd->add_flag("--json", o->json, "Print JSON");

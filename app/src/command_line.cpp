@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command_line.hpp"
 
-#include <charconv>
-
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 
 namespace spikelock::app {
 
@@ -35,9 +34,12 @@ Result<lockstep::Mask> parse_mask(const std::string& text) {
     lockstep::Mask mask;
     const std::size_t name = text.find_first_of(":@~");
     mask.field = text.substr(0, name);
-    std::string_view rest = name == std::string::npos ? std::string_view{} : std::string_view(text).substr(name);
+    std::string_view rest =
+        name == std::string::npos ? std::string_view{} : std::string_view(text).substr(name);
     const auto bad = [&](const std::string& what) {
-        return Error{Errc::BadConfig, what + "; expected FIELD[:N[-M]][@T[-U]][~BITS], e.g. v:0-9@100-200~1", "--mask " + text};
+        return Error{Errc::BadConfig,
+                     what + "; expected FIELD[:N[-M]][@T[-U]][~BITS], e.g. v:0-9@100-200~1",
+                     "--mask " + text};
     };
     if (mask.field.empty()) return bad("no field named");
     while (!rest.empty()) {
@@ -63,8 +65,10 @@ Result<lockstep::Mask> parse_mask(const std::string& text) {
 }
 
 std::string shell_quoted(const std::string& word) {
-    const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                                               "_-./=:,+@%") == std::string::npos;
+    const bool plain =
+        !word.empty() && word.find_first_not_of(
+                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                             "_-./=:,+@%") == std::string::npos;
     if (plain) return word;
     std::string quoted = "'";
     for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -73,7 +77,8 @@ std::string shell_quoted(const std::string& word) {
 
 int run_command_line(const std::vector<std::string>& arguments, Console& console) {
     CLI::App app(
-        "Spikelock runs a bit-exact golden model and a Verilated neuron core in lockstep and says where,\n"
+        "Spikelock runs a bit-exact golden model and a Verilated neuron core in lockstep and says "
+        "where,\n"
         "when and why they first part.\n");
     app.require_subcommand(1);
     app.set_version_flag("--version", "spikelock " SPIKELOCK_VERSION);
@@ -87,10 +92,13 @@ int run_command_line(const std::vector<std::string>& arguments, Console& console
     add_build(app, exit_code, console);
     add_diff(app, exit_code, console);
     add_show(app, exit_code, console);
-    add_trace(app, exit_code, console);
+    add_record(app, exit_code, console);
+    add_quantise(app, exit_code, console);
+    add_recover(app, exit_code, console);
 
     console.command_line = "spikelock";
-    for (const std::string& argument : arguments) console.command_line += " " + shell_quoted(argument);
+    for (const std::string& argument : arguments)
+        console.command_line += " " + shell_quoted(argument);
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     try {
         app.parse(reversed);

@@ -14,7 +14,8 @@ class App;
 
 namespace spikelock::app {
 
-/// Parses "FIELD[:N[-M]][@T[-U]][~BITS]": field ("*" for all), neurons N..M, timesteps T..U, low bits to ignore.
+/// Parses "FIELD[:N[-M]][@T[-U]][~BITS]": field ("*" for all), neurons N..M, timesteps T..U, low
+/// bits to ignore.
 /// @errors Errc::BadConfig saying which part is wrong
 Result<lockstep::Mask> parse_mask(const std::string& text);
 
@@ -30,6 +31,8 @@ void add_run(CLI::App& app, int& exit_code, Console& console);
 void add_build(CLI::App& app, int& exit_code, Console& console);
 void add_diff(CLI::App& app, int& exit_code, Console& console);
 void add_show(CLI::App& app, int& exit_code, Console& console);
-void add_trace(CLI::App& app, int& exit_code, Console& console);
+void add_quantise(CLI::App& app, int& exit_code, Console& console);
+void add_record(CLI::App& app, int& exit_code, Console& console);
+void add_recover(CLI::App& app, int& exit_code, Console& console);
 
 }  // namespace spikelock::app

@@ -43,7 +43,8 @@ void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
     const double rate = elapsed > 0 ? static_cast<double>(done) / elapsed : 0.0;
     const double share = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 0.0;
     std::string left;
-    if (total > done && rate > 0) left = duration(static_cast<double>(total - done) / rate) + " left";
+    if (total > done && rate > 0)
+        left = duration(static_cast<double>(total - done) / rate) + " left";
     const std::string counts =
         total > 0 ? fmt::format("{}/{} {}", with_commas(done), with_commas(total), unit_)
                   : fmt::format("{} {}", with_commas(done), unit_);

@@ -18,13 +18,13 @@ enum class ExitCode : int { Ok = 0, Usage = 2, Internal = 5, Interrupted = 130 }
 struct Console {
     std::ostream& out;
     std::ostream& err;
-    bool colour = false;        ///< results go to a terminal
-    bool live = false;          ///< diagnostics go to a terminal: progress may redraw a line
-    bool quiet = false;         ///< no progress, no steps
-    bool verbose = false;       ///< what the core prints, how things were built
+    bool colour = false;   ///< results go to a terminal
+    bool live = false;     ///< diagnostics go to a terminal: progress may redraw a line
+    bool quiet = false;    ///< no progress, no steps
+    bool verbose = false;  ///< what the core prints, how things were built
     const std::atomic<bool>* stop = nullptr;  ///< set by Ctrl-C
-    std::string cache_dir{};      ///< for built hosts
-    std::string command_line{};   ///< as typed, quoted for a shell
+    std::string cache_dir{};                  ///< for built hosts
+    std::string command_line{};               ///< as typed, quoted for a shell
 
     bool stopped() const { return stop != nullptr && stop->load(); }
     /// One line about a step under way; suppressed by quiet.

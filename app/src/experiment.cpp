@@ -26,7 +26,8 @@ Status add_file(Experiment& e, const std::string& path) {
 Status load_network(const Manifest& m, Experiment& e) {
     const manifest::NetworkSpec& spec = m.network;
     if (spec.nir.empty() && spec.json.empty())
-        return Error{Errc::BadConfig, "missing section [network]: nir = \"net.nir\" or json = \"net.json\"", m.path};
+        return Error{Errc::BadConfig,
+                     "missing section [network]: nir = \"net.nir\" or json = \"net.json\"", m.path};
     if (Status added = add_file(e, spec.nir.empty() ? spec.json : spec.nir); !added) return added;
     if (!spec.json.empty()) {
         Result<golden::Network> network = golden::load_network(spec.json);
@@ -60,8 +61,9 @@ Result<std::unique_ptr<trace::Stimulus>> load_stimulus(const Manifest& m, Experi
             if (!set) return set.error();
             if (set->pixels_per_image != e.network.n_axons())
                 return Error{Errc::Mismatch,
-                             "images have " + std::to_string(set->pixels_per_image) + " pixels, the network has " +
-                                 std::to_string(e.network.n_axons()) + " inputs",
+                             "images have " + std::to_string(set->pixels_per_image) +
+                                 " pixels, the network has " + std::to_string(e.network.n_axons()) +
+                                 " inputs",
                              s.file};
             if (s.max_samples > 0 && s.max_samples < set->n_images()) {
                 set->pixels.resize(s.max_samples * set->pixels_per_image);
@@ -81,13 +83,16 @@ Result<std::unique_ptr<trace::Stimulus>> load_stimulus(const Manifest& m, Experi
             Result<std::vector<bridge::TimedEvent>> events = bridge::read_events(s.file);
             if (!events) return events.error();
             std::vector<golden::TimedEvent> timed;
-            for (const bridge::TimedEvent& event : *events) timed.push_back({event.timestep, event.event});
+            for (const bridge::TimedEvent& event : *events)
+                timed.push_back({event.timestep, event.event});
             std::vector<trace::Sample> samples;
             const std::uint64_t each = s.sample_steps > 0 ? s.sample_steps : s.steps;
             for (std::uint64_t begin = 0; begin < s.steps; begin += each)
                 samples.push_back({{}, begin, std::min(s.steps, begin + each), s.start});
-            Result<std::unique_ptr<trace::Stimulus>> made = golden::make_event_stimulus(std::move(timed), s.steps, std::move(samples));
-            if (!made && made.error().where.empty()) return Error{made.error().code, made.error().message, s.file};
+            Result<std::unique_ptr<trace::Stimulus>> made =
+                golden::make_event_stimulus(std::move(timed), s.steps, std::move(samples));
+            if (!made && made.error().where.empty())
+                return Error{made.error().code, made.error().message, s.file};
             return made;
         }
         case StimulusSpec::Kind::Poisson: {
@@ -118,7 +123,8 @@ Result<std::unique_ptr<trace::Stimulus>> load_stimulus(const Manifest& m, Experi
 Result<Experiment> load_experiment(const Manifest& manifest) {
     Experiment e;
     if (Status loaded = load_network(manifest, e); !loaded) return loaded.error();
-    if (Status good = e.network.check(); !good) return Error{good.error().code, good.error().message, manifest.network.where};
+    if (Status good = e.network.check(); !good)
+        return Error{good.error().code, good.error().message, manifest.network.where};
     Result<std::unique_ptr<trace::Stimulus>> stimulus = load_stimulus(manifest, e);
     if (!stimulus) {
         Error error = stimulus.error();

@@ -19,8 +19,10 @@ void on_interrupt(int signal) {
 
 std::string cache_folder() {
     if (const char* own = std::getenv("SPIKELOCK_CACHE"); own && *own) return own;
-    if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg && *xdg) return std::string(xdg) + "/spikelock";
-    if (const char* home = std::getenv("HOME"); home && *home) return std::string(home) + "/.cache/spikelock";
+    if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg && *xdg)
+        return std::string(xdg) + "/spikelock";
+    if (const char* home = std::getenv("HOME"); home && *home)
+        return std::string(home) + "/.cache/spikelock";
     return "/tmp/spikelock-cache-" + std::to_string(getuid());
 }
 }  // namespace

@@ -7,40 +7,48 @@
 namespace spikelock::app {
 
 namespace {
-std::int64_t element(std::span<const std::byte> bytes, std::size_t index, const trace::FieldSpec& spec) {
+std::int64_t element(std::span<const std::byte> bytes, std::size_t index,
+                     const trace::FieldSpec& spec) {
     std::uint64_t raw = 0;
     const auto width = static_cast<std::size_t>(spec.bytes);
     std::memcpy(&raw, bytes.data() + index * width, width);
     if (spec.is_float || width == 8) return static_cast<std::int64_t>(raw);
     const unsigned shift = 64 - 8 * static_cast<unsigned>(width);
-    return spec.is_signed ? static_cast<std::int64_t>(raw << shift) >> shift : static_cast<std::int64_t>(raw);
+    return spec.is_signed ? static_cast<std::int64_t>(raw << shift) >> shift
+                          : static_cast<std::int64_t>(raw);
 }
 }  // namespace
 
-Status Recorder::expected_difference(const trace::BlockView& expected, const trace::BlockView& actual) {
+Status Recorder::expected_difference(const trace::BlockView& expected,
+                                     const trace::BlockView& actual) {
     std::vector<trace::ExpectedDifference> found;
     const std::size_t n = shape_.n_neurons;
     const std::size_t words = shape_.spike_words();
     for (std::uint32_t step = 0; step < actual.n_steps; ++step) {
         for (std::size_t w = 0; w < words; ++w) {
-            std::uint64_t differ = expected.spikes[step * words + w] ^ actual.spikes[step * words + w];
+            std::uint64_t differ =
+                expected.spikes[step * words + w] ^ actual.spikes[step * words + w];
             for (; differ != 0; differ &= differ - 1) {
                 const auto bit = static_cast<std::uint32_t>(std::countr_zero(differ));
-                found.push_back({actual.first + step, static_cast<std::uint32_t>(w * 64 + bit), trace::ExpectedDifference::kSpike,
-                                 static_cast<std::int64_t>((expected.spikes[step * words + w] >> bit) & 1)});
+                found.push_back(
+                    {actual.first + step, static_cast<std::uint32_t>(w * 64 + bit),
+                     trace::ExpectedDifference::kSpike,
+                     static_cast<std::int64_t>((expected.spikes[step * words + w] >> bit) & 1)});
             }
         }
         for (std::size_t f = 0; f < shape_.fields.size(); ++f) {
             const int at = expected_shape_.field_index(shape_.fields[f].name);
             if (at < 0) continue;
             const auto width = static_cast<std::size_t>(shape_.fields[f].bytes);
-            const auto theirs = expected.fields[static_cast<std::size_t>(at)].subspan(step * n * width, n * width);
+            const auto theirs =
+                expected.fields[static_cast<std::size_t>(at)].subspan(step * n * width, n * width);
             const auto ours = actual.fields[f].subspan(step * n * width, n * width);
             if (std::memcmp(theirs.data(), ours.data(), n * width) == 0) continue;
             for (std::size_t i = 0; i < n; ++i) {
                 const std::int64_t want = element(theirs, i, shape_.fields[f]);
                 if (want != element(ours, i, shape_.fields[f]))
-                    found.push_back({actual.first + step, static_cast<std::uint32_t>(i), static_cast<std::int32_t>(f), want});
+                    found.push_back({actual.first + step, static_cast<std::uint32_t>(i),
+                                     static_cast<std::int32_t>(f), want});
             }
         }
     }

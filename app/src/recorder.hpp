@@ -13,9 +13,12 @@ class Recorder : public lockstep::Sink {
 public:
     /// @param expected_shape  its fields are looked up by name in the shape that is recorded
     Recorder(trace::TraceWriter& writer, trace::Shape expected_shape, trace::Shape actual_shape)
-        : writer_(writer), expected_shape_(std::move(expected_shape)), shape_(std::move(actual_shape)) {}
+        : writer_(writer),
+          expected_shape_(std::move(expected_shape)),
+          shape_(std::move(actual_shape)) {}
     Status actual(const trace::BlockView& block) override { return writer_.append(block); }
-    Status expected_difference(const trace::BlockView& expected, const trace::BlockView& actual) override;
+    Status expected_difference(const trace::BlockView& expected,
+                               const trace::BlockView& actual) override;
 
 private:
     trace::TraceWriter& writer_;

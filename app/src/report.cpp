@@ -18,12 +18,18 @@ namespace {
 
 const char* end_name(trace::EndKind kind) {
     switch (kind) {
-        case trace::EndKind::Complete: return "complete";
-        case trace::EndKind::Finished: return "finished";
-        case trace::EndKind::Asserted: return "asserted";
-        case trace::EndKind::Hung: return "hung";
-        case trace::EndKind::Crashed: return "crashed";
-        case trace::EndKind::Incomplete: return "incomplete";
+        case trace::EndKind::Complete:
+            return "complete";
+        case trace::EndKind::Finished:
+            return "finished";
+        case trace::EndKind::Asserted:
+            return "asserted";
+        case trace::EndKind::Hung:
+            return "hung";
+        case trace::EndKind::Crashed:
+            return "crashed";
+        case trace::EndKind::Incomplete:
+            return "incomplete";
     }
     return "unknown";
 }
@@ -47,12 +53,15 @@ ordered_json verdict_object(const Findings& f) {
     j["not_compared"] = o.not_compared;
     j["masked"] = o.masked;
     if (o.actual_end) {
-        j["end"] = {{"kind", end_name(o.actual_end->kind)}, {"timestep", o.actual_end->timestep},
-                    {"clock", o.actual_end->clock}, {"text", o.actual_end->text}};
+        j["end"] = {{"kind", end_name(o.actual_end->kind)},
+                    {"timestep", o.actual_end->timestep},
+                    {"clock", o.actual_end->clock},
+                    {"text", o.actual_end->text}};
     } else {
         j["end"] = nullptr;
     }
-    j["divergence"] = f.divergence ? ordered_json::parse(analysis::to_json(*f.divergence)) : ordered_json();
+    j["divergence"] =
+        f.divergence ? ordered_json::parse(analysis::to_json(*f.divergence)) : ordered_json();
     return j;
 }
 }  // namespace
@@ -66,7 +75,10 @@ void print_json(const Findings& f, const Console& console) {
     if (f.spikes) j["spike_diff"] = ordered_json::parse(analysis::to_json(*f.spikes));
     ordered_json accuracies = ordered_json::array();
     for (const auto& [model, a] : f.accuracies)
-        accuracies.push_back({{"model", model}, {"right", a.right}, {"samples", a.samples}, {"percent", a.percent()}});
+        accuracies.push_back({{"model", model},
+                              {"right", a.right},
+                              {"samples", a.samples},
+                              {"percent", a.percent()}});
     j["accuracy"] = accuracies;
     j["seconds"] = f.outcome->seconds;
     j["clocks"] = f.clocks;
@@ -87,24 +99,30 @@ void print_text(const Findings& f, const Console& console) {
         if (f.explanation) out << analysis::render(*f.explanation, render) << "\n";
         if (f.chain) out << "What led there\n" << analysis::render(*f.chain, render) << "\n";
     }
-    if (f.spikes && f.spikes->total.mismatches() > 0) out << analysis::render(*f.spikes, f.shape, render) << "\n";
+    if (f.spikes && f.spikes->total.mismatches() > 0)
+        out << analysis::render(*f.spikes, f.shape, render) << "\n";
     if (!f.accuracies.empty()) {
         fmt::print(out, "{:<14}{:>10}{:>12}\n", "model", "accuracy", "samples");
         for (const auto& [model, a] : f.accuracies)
-            fmt::print(out, "{:<14}{:>8.2f} %{:>12}\n", model, a.percent(), fmt::format("{}/{}", a.right, a.samples));
+            fmt::print(out, "{:<14}{:>8.2f} %{:>12}\n", model, a.percent(),
+                       fmt::format("{}/{}", a.right, a.samples));
         out << "\n";
     }
     if (o.actual_end && o.actual_end->kind != trace::EndKind::Complete)
-        fmt::print(out, "The core ended in timestep {}, clock {}: {}\n", with_commas(o.actual_end->timestep),
-                   with_commas(o.actual_end->clock), o.actual_end->text);
+        fmt::print(out, "The core ended in timestep {}, clock {}: {}\n",
+                   with_commas(o.actual_end->timestep), with_commas(o.actual_end->clock),
+                   o.actual_end->text);
     for (const std::string& note : f.notes) fmt::print(out, "{}\n", note);
     if (f.clocks > 0 && o.seconds > 0) {
         const auto steps = static_cast<double>(o.steps_compared);
         fmt::print(out, "{} in {}: {} timesteps/s, {} neuron-updates/s, {} clocks/s\n",
-                   "ran " + with_commas(f.clocks) + " clocks", duration(o.seconds), short_count(steps / o.seconds),
-                   short_count(steps * f.n_neurons / o.seconds), short_count(static_cast<double>(f.clocks) / o.seconds));
+                   "ran " + with_commas(f.clocks) + " clocks", duration(o.seconds),
+                   short_count(steps / o.seconds), short_count(steps * f.n_neurons / o.seconds),
+                   short_count(static_cast<double>(f.clocks) / o.seconds));
     }
-    const char* colour = !console.colour ? "" : o.verdict == lockstep::Verdict::Match ? "\x1b[1;32m" : "\x1b[1;31m";
+    const char* colour = !console.colour                         ? ""
+                         : o.verdict == lockstep::Verdict::Match ? "\x1b[1;32m"
+                                                                 : "\x1b[1;31m";
     fmt::print(out, "{}{}{}\n", colour, f.headline, console.colour ? "\x1b[0m" : "");
     if (!f.trace_file.empty()) fmt::print(out, "trace: {}\n", f.trace_file);
     fmt::print(out, "reproduce: {}\n", f.reproduce);

@@ -27,11 +27,11 @@ struct Findings {
     std::optional<analysis::SpikeDiff> spikes;
     std::vector<std::pair<std::string, Accuracy>> accuracies;  ///< by model
     std::uint32_t n_neurons = 0;
-    std::uint64_t clocks = 0;           ///< of the core; 0 where there is none
-    std::string trace_file;             ///< empty: nothing was recorded
-    std::vector<std::string> notes;     ///< one line each
+    std::uint64_t clocks = 0;        ///< of the core; 0 where there is none
+    std::string trace_file;          ///< empty: nothing was recorded
+    std::vector<std::string> notes;  ///< one line each
     std::string reproduce;
-    std::string provenance;             ///< JSON
+    std::string provenance;  ///< JSON
     trace::Shape shape;
 };
 

@@ -308,8 +308,8 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
                 return written.error();
 
         log("verilating " + m.core.name + " (" + tools->verilator_version + ")");
-        Result<detail::CommandResult> verilated =
-            detail::run_command(verilator_arguments(m, options, folder.string()), m.folder);
+        Result<detail::CommandResult> verilated = detail::run_command(
+            verilator_arguments(m, options, folder.string()), m.folder, options.stop);
         if (!verilated) return verilated.error();
         const std::string log_file = (root / "build.log").string();
         (void)write_file(log_file, verilated->output);
@@ -322,7 +322,8 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
             detail::run_command({"make", "-s", "-C", folder.string(), "-f", "Vdut.mk",
                                  "-j" + std::to_string(options.jobs), "CXX=" + tools->cxx,
                                  "LINK=" + tools->cxx, "OPT_FAST=" + optimise, "OPT_SLOW=-O1",
-                                 "OPT_GLOBAL=-O2", "CFG_CXXFLAGS_PCH_I=-include", "Vdut"});
+                                 "OPT_GLOBAL=-O2", "CFG_CXXFLAGS_PCH_I=-include", "Vdut"},
+                                {}, options.stop);
         if (!made)
             return made.error().code == Errc::NotFound
                        ? Error{Errc::Environment, "make is missing: apt-get install make", "make"}

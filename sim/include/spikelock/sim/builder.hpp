@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ struct BuildOptions {
     bool force = false;     ///< build even where a valid host is cached
     bool debug = false;     ///< -O0 -g, kept apart
     int jobs = 2;
+    const std::atomic<bool>* stop = nullptr;      ///< set by Ctrl-C: ends with Errc::Interrupted
     std::function<void(const std::string&)> log;  ///< one line about each step; may be empty
 };
 
