@@ -12,11 +12,12 @@ import xml.etree.ElementTree as ElementTree
 
 def reason_of_skip(case):
     """The line in which a skipped test says why, or what ctest says."""
-    output = (case.findtext("system-out") or "").strip().splitlines()
+    output = [line.strip() for line in (case.findtext("system-out") or "").splitlines()]
     for number, line in enumerate(output):
-        if "SKIPPED:" in line or line.lower().startswith("skipped"):
-            rest = [text.strip() for text in output[number + 1 : number + 4] if text.strip()]
-            return line.split("SKIPPED:")[-1].strip(" :") or (rest[0] if rest else "")
+        if "SKIPPED:" in line:
+            # Catch2 puts the reason below, after a line of its own words.
+            rest = [line.split("SKIPPED:")[-1].strip(), *output[number + 1 : number + 4]]
+            return next((text for text in rest if text and "with message" not in text), "")
     skipped = case.find("skipped")
     return skipped.get("message", "") if skipped is not None else ""
 

@@ -194,6 +194,11 @@ class SummaryTestCase(unittest.TestCase):
         )
         self.assertEqual((code, lines[-1]), (0, "1 passed, 0 failed"))
         self.assertIn("skipped: s: no port", lines)
+        catch2 = (
+            '<testcase name="s" status="notrun"><skipped message="SKIP_RETURN_CODE=4"/><system-out>'
+            "a.cpp:3: SKIPPED:\nexplicitly with message:\n  no data\n</system-out></testcase>"
+        )
+        self.assertIn("skipped: s: no data", self.run_it(catch2)[1])
 
     def test_a_test_that_could_not_run_has_failed(self):
         code, lines = self.run_it(
