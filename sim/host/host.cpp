@@ -16,6 +16,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "Vdut.h"
@@ -154,10 +155,15 @@ struct Expr {
     bool present = false;
     bool simple = false;  // exactly one field
     Field field;
+    // A one-bit signal in a byte of its own, or its negation: what handshakes mostly are.
+    const std::uint8_t* bit = nullptr;
+    std::uint8_t invert = 0;
     std::vector<Code> code;
 
     std::uint64_t eval() const { return __builtin_expect(simple, 1) ? field.load() : run(); }
-    bool test() const { return eval() != 0; }
+    bool test() const {
+        return __builtin_expect(bit != nullptr, 1) ? ((*bit ^ invert) & 1) != 0 : eval() != 0;
+    }
 
 private:
     __attribute__((noinline)) std::uint64_t run() const {
@@ -408,36 +414,50 @@ private:
         s.wide = var.vltype() == VLVT_WDATA;
         return s;
     }
-    /// Full names ("TOP.top.u.v_q" without the leading TOP.<top>.) to signals; ports carry their
-    /// plain name.
+    template <typename T>
+    static Signal from_port(const char* name, T& port, std::uint32_t bits) {
+        Signal s;
+        s.name = name;
+        s.bits = bits;
+        if constexpr (std::is_array_v<T>) {
+            s = from_port(name, port[0], bits);
+            s.words *= static_cast<std::uint32_t>(std::extent_v<T>);
+        } else if constexpr (std::is_class_v<T>) {  // VlWide
+            s.data = reinterpret_cast<std::uint8_t*>(&port[0]);
+            s.word_bytes = sizeof(T);
+            s.wide = true;
+        } else {
+            s.data = reinterpret_cast<std::uint8_t*>(&port);
+            s.word_bytes = sizeof(T);
+        }
+        return s;
+    }
+    /// Ports by their plain name, from the table that the builder reads off the model's header;
+    /// others by their name below the top module ("u_mem.word_q"), as far as they were made public.
+    /// Ports are not made public: Verilator would then keep, and copy in each eval, a second
+    /// variable for each of them.
     void collect_signals() {
         if (!known_.empty()) return;
+#define SPIKELOCK_PORT(kind, name, member, bits) \
+    known_[name] = {from_port(name, model_->member, bits), kind};
+#include "ports.inc"
+#undef SPIKELOCK_PORT
         const auto* scopes = context_.scopeNameMap();
+        if (!scopes) return;
         for (const auto& [scope_name, scope] : *scopes) {
             if (!scope->varsp()) continue;
-            std::string prefix = scope_name;
-            const bool ports = prefix == "TOP.TOP";
-            if (!ports) {
-                const std::size_t dot = prefix.find('.');
-                if (dot == std::string::npos) {
-                    prefix.clear();
-                } else {
-                    const std::size_t dot2 = prefix.find('.', dot + 1);
-                    prefix = dot2 == std::string::npos ? "" : prefix.substr(dot2 + 1) + ".";
-                }
-            }
+            const std::string path = scope_name;  // "TOP.top", "TOP.top.u_mem"
+            if (path == "TOP.TOP") continue;
+            const std::size_t dot = path.find('.');
+            const std::size_t below = dot == std::string::npos ? dot : path.find('.', dot + 1);
+            const std::string prefix =
+                below == std::string::npos ? "" : path.substr(below + 1) + ".";
             for (const auto& [var_name, var] : *scope->varsp()) {
                 if (var.vltype() == VLVT_STRING || var.vltype() == VLVT_PTR ||
                     var.vltype() == VLVT_UNKNOWN)
                     continue;
-                const std::string name = ports ? std::string(var_name) : prefix + var_name;
-                const char* kind = ports           ? ((var.vldir() == VLVD_IN) ? "in" : "out")
-                                   : var.isParam() ? "param"
-                                                   : "internal";
-                const auto found = known_.find(name);
-                // The copy of a port in the scope of the top module is not what drives it.
-                if (found != known_.end() && !ports) continue;
-                known_[name] = {from_var(var, name), kind};
+                const std::string name = prefix + var_name;
+                known_.try_emplace(name, from_var(var, name), var.isParam() ? "param" : "internal");
             }
         }
     }
@@ -507,9 +527,16 @@ private:
             e.code.push_back(code);
         }
         if (e.code.empty() || e.code.size() > 30) throw std::string("expression too long");
+        const Field& first = e.code[0].field;
+        const bool one_bit = e.code[0].op == Expr::Op::Load && first.width == 1 &&
+                             first.bytes == 1 && first.lsb == 0;
         if (e.code.size() == 1 && e.code[0].op == Expr::Op::Load) {
             e.simple = true;
-            e.field = e.code[0].field;
+            e.field = first;
+            if (one_bit) e.bit = first.data;
+        } else if (e.code.size() == 2 && one_bit && e.code[1].op == Expr::Op::LogicNot) {
+            e.bit = first.data;
+            e.invert = 1;
         }
         return e;
     }
@@ -547,7 +574,10 @@ private:
                 in >> neurons_;
                 spike_words_ = (neurons_ + 63) / 64;
             } else if (key == "clock") {
-                clock_ = parse_field(in);
+                const Field field = parse_field(in);
+                if (field.width != 1 || field.bytes != 1 || field.lsb != 0)
+                    throw std::string("the clock must be a port of one bit");
+                clock_ = field.data;
             } else if (key == "program") {
                 std::string name;
                 in >> name;
@@ -735,18 +765,17 @@ private:
         for (const Strobe::Value& v : s.values) put_value(fields_[v.field], neuron, v.value.eval());
     }
     void tick_low() {
-        clock_.store(0);
+        *clock_ = 0;
         model_->eval();
         context_.timeInc(1);
     }
     void tick_high() {
-        clock_.store(1);
+        *clock_ = 1;
         model_->eval();
         context_.timeInc(1);
         ++clocks_;
     }
-    /// One clock; before its rising edge strobes are sampled and `ready`/`done` are left in
-    /// sampled_.
+    /// One clock; before its rising edge strobes are sampled, and `watch` is left in sampled_.
     template <bool kRandom>
     void clock_step(const Expr* watch) {
         if constexpr (kRandom)
@@ -1124,7 +1153,7 @@ private:
     std::map<std::string, std::pair<Signal, const char*>> known_;
     std::vector<Signal> signals_;
     std::map<std::string, std::vector<Step>> programs_;
-    Field clock_;
+    std::uint8_t* clock_ = nullptr;
     Field config_write_;
     Field config_address_;
     Field config_data_;

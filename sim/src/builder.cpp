@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <regex>
 #include <sstream>
 
 #include "host_sources.hpp"
@@ -70,17 +72,56 @@ Result<Tools> find_tools(const CoreSpec& core) {
     return tools;
 }
 
-/// Verilator configuration that makes the manifest's signals visible.
-std::string control_file(const Manifest& m) {
+/// A port as the model's header declares it.
+struct Port {
+    std::string kind;    ///< "in" or "out"
+    std::string member;  ///< C++ name
+    std::string name;    ///< Verilog name
+    std::uint32_t bits = 1;
+};
+
+/// The ports in Vdut.h: VL_IN16(&name,15,0); with words for wide ones and ((&name)[4],7,0) for
+/// arrays.
+std::vector<Port> read_ports(const std::string& header) {
+    static const std::regex pattern(
+        R"(VL_(IN|OUT|INOUT)(?:8|16|64|W)?\(\(?&(\w+)\)?((?:\[\d+\])*),\s*(\d+),\s*(\d+))");
+    std::vector<Port> ports;
+    for (auto it = std::sregex_iterator(header.begin(), header.end(), pattern);
+         it != std::sregex_iterator(); ++it) {
+        const std::smatch& m = *it;
+        Port port;
+        port.kind = m[1] == "IN" ? "in" : "out";
+        port.member = m[2];
+        port.name = port.member.rfind("__SYM__", 0) == 0 ? port.member.substr(7) : port.member;
+        const long left = std::stol(m[4]);
+        const long right = std::stol(m[5]);
+        port.bits = static_cast<std::uint32_t>(std::labs(left - right)) + 1;
+        ports.push_back(std::move(port));
+    }
+    return ports;
+}
+
+std::string port_table(const std::vector<Port>& ports) {
+    std::string text;
+    for (const Port& p : ports)
+        text += "SPIKELOCK_PORT(\"" + p.kind + "\", \"" + p.name + "\", " + p.member + ", " +
+                std::to_string(p.bits) + ")\n";
+    return text;
+}
+
+/// Verilator configuration that makes the manifest's inner signals visible: those with a dot in any
+/// module, others in the top module, where they are no ports.
+std::string control_file(const Manifest& m, const std::vector<Port>* ports) {
     std::ostringstream out;
     out << "`verilator_config\n";
-    std::vector<std::string> leaves;
     for (const std::string& name : m.signal_names()) {
         const std::size_t dot = name.rfind('.');
-        const std::string leaf = dot == std::string::npos ? name : name.substr(dot + 1);
-        // A name without a dot is a port or signal of the top module; others can be in any module.
-        out << "public_flat_rw -module \"" << (dot == std::string::npos ? m.core.top : "*")
-            << "\" -var \"" << leaf << "\"\n";
+        const bool top = dot == std::string::npos;
+        if (top && (!ports || std::any_of(ports->begin(), ports->end(),
+                                          [&](const Port& p) { return p.name == name; })))
+            continue;
+        out << "public_flat_rw -module \"" << (top ? m.core.top : "*") << "\" -var \""
+            << (top ? name : name.substr(dot + 1)) << "\"\n";
     }
     return out.str();
 }
@@ -238,11 +279,12 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
     Result<Tools> tools = find_tools(m.core);
     if (!tools) return tools.error();
     const std::string optimise = options.debug ? "-O0 -g" : m.core.optimise;
-    const std::string control = control_file(m);
+    std::string signals;
+    for (const std::string& name : m.signal_names()) signals += name + "\n";
 
     Sha256 first;
     for (const std::string& part :
-         {tools->verilator_version, tools->cxx, tools->cxx_version, tools->cpu, optimise, control,
+         {tools->verilator_version, tools->cxx, tools->cxx_version, tools->cpu, optimise, signals,
           std::string(detail::kHostSource), std::string(detail::kProtocolHeader)})
         first.update_field(part);
     for (const std::string& argument : verilator_arguments(m, options, "-"))
@@ -301,19 +343,34 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
             return Error{Errc::Environment, "cannot create the build folder: " + code.message(),
                          folder.string()};
         for (const auto& [name, text] :
-             {std::pair{"control.vlt", control},
+             {std::pair{"control.vlt", control_file(m, nullptr)},
               std::pair{"host.cpp", std::string(detail::kHostSource)},
               std::pair{"protocol.hpp", std::string(detail::kProtocolHeader)}})
             if (Status written = write_file((folder / name).string(), text); !written)
                 return written.error();
 
         log("verilating " + m.core.name + " (" + tools->verilator_version + ")");
-        Result<detail::CommandResult> verilated = detail::run_command(
-            verilator_arguments(m, options, folder.string()), m.folder, options.stop);
-        if (!verilated) return verilated.error();
         const std::string log_file = (root / "build.log").string();
-        (void)write_file(log_file, verilated->output);
-        if (verilated->status != 0) return build_error("verilator", verilated->output, log_file);
+        Result<detail::CommandResult> verilated{detail::CommandResult{}};
+        std::vector<Port> ports;
+        // Which names are ports is known after the first pass; only a manifest that names inner
+        // signals of the top module needs a second.
+        for (int pass = 0; pass < 2; ++pass) {
+            verilated = detail::run_command(verilator_arguments(m, options, folder.string()),
+                                            m.folder, options.stop);
+            if (!verilated) return verilated.error();
+            (void)write_file(log_file, verilated->output);
+            if (verilated->status != 0)
+                return build_error("verilator", verilated->output, log_file);
+            ports = read_ports(read_file((folder / "Vdut.h").string()));
+            const std::string control = control_file(m, &ports);
+            if (pass == 1 || control == control_file(m, nullptr)) break;
+            if (Status written = write_file((folder / "control.vlt").string(), control); !written)
+                return written.error();
+        }
+        if (Status written = write_file((folder / "ports.inc").string(), port_table(ports));
+            !written)
+            return written.error();
         const std::vector<std::string> read = dependencies(folder.string());
         const std::optional<FileHashes> before = hash_files(read);
 
