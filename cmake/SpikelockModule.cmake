@@ -43,8 +43,8 @@ function(spikelock_add_bench name)
 endfunction()
 
 # A fuzz target from one file with LLVMFuzzerTestOneInput: a test that replays its corpus
-# (tests/fuzz/corpus/<name>) in every preset, and with SPIKELOCK_FUZZ also fuzz_<name>. All belong to
-# the target `fuzzers`:
+# (tests/fuzz/corpus/<name>) in every preset, and with SPIKELOCK_FUZZ also fuzz_<name>. All belong
+# to the target `fuzzers`:
 #   spikelock_add_fuzz(base_text SOURCES base_text_fuzz.cpp LIBRARIES spikelock::base)
 function(spikelock_add_fuzz name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
