@@ -662,6 +662,9 @@ private:
             }
             if (in.fail()) throw std::string("bad line in plan: " + line.substr(0, 200));
         }
+        n_strobes_ = strobes_.size();
+        for (const Strobe& s : strobes_)
+            valid_bits_.push_back(s.valid.invert ? nullptr : s.valid.bit);
         random_pins_ = gap_per_65536_ > 0 || stall_per_65536_ > 0;
         row_bytes_ = 0;
         for (const Observed& o : fields_) row_bytes_ += o.row_bytes;
@@ -782,10 +785,11 @@ private:
             for (Strobe& s : strobes_)
                 if (s.ready.data) s.ready.store(random16(7) >= stall_per_65536_);
         tick_low();
-        for (Strobe& s : strobes_)
-            if (s.valid.test()) {
-                if (!kRandom || !s.ready.data || s.ready.load()) take(s);
-            }
+        for (std::size_t i = 0; i < n_strobes_; ++i)
+            if (__builtin_expect(valid_bits_[i] ? *valid_bits_[i] & 1 : strobes_[i].valid.test(),
+                                 0))
+                if (!kRandom || !strobes_[i].ready.data || strobes_[i].ready.load())
+                    take(strobes_[i]);
         sampled_ = watch && watch->test();
         tick_high();
         if ((clocks_ & 0x3ff) == 0) {
@@ -837,8 +841,10 @@ private:
 
     // ---- a timestep
     // ------------------------------------------------------------------------------------------------
-    bool over_limit() {
-        if (__builtin_expect(clocks_ - step_clock_ < limit_clocks_ && !stop_, 1)) return false;
+    __attribute__((always_inline)) bool over_limit() {
+        return __builtin_expect(clocks_ >= deadline_ || stop_, 0) && give_up();
+    }
+    __attribute__((noinline)) bool give_up() {
         if (!stop_)
             stop_ = std::make_unique<Stop>(
                 Stop{HostEnd::Hung, waiting_for_ + std::string(" within ") +
@@ -847,6 +853,7 @@ private:
     }
     template <bool kRandom>
     void run_handshake(const RunEvent* events, std::uint32_t count) {
+        deadline_ = clocks_ + limit_clocks_;
         waiting_for_ = "the core did not take an input event";
         for (std::uint32_t i = 0; i < count; ++i) {
             const RunEvent& event = events[i];
@@ -975,6 +982,7 @@ private:
         std::byte* to = reserve(Msg::Block, bytes);
         auto* block = reinterpret_cast<BlockHeader*>(to);
         *block = {header.first, 0, header.n_steps, 0, {}};
+        shared_->open_block.store(out_.reserved_at() + 1, std::memory_order_release);
         spikes_row_ = reinterpret_cast<std::uint64_t*>(to + sizeof(BlockHeader));
         std::byte* column = to + sizeof(BlockHeader) + spike_bytes;
         for (Observed& o : fields_) {
@@ -1023,6 +1031,7 @@ private:
         block->clock = clocks_;
         shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
         publish();
+        shared_->open_block.store(0, std::memory_order_release);
         if (stop_) {
             end(*stop_);
             dead_ = true;
@@ -1172,6 +1181,10 @@ private:
     const std::uint8_t* spike_copy_ = nullptr;
     bool gather_after_edge_ = true;
     std::vector<Strobe> strobes_;
+    std::size_t n_strobes_ = 0;
+    std::vector<const std::uint8_t*>
+        valid_bits_;  // of strobes whose valid is a plain bit, else null
+    std::uint64_t deadline_ = 0;
     bool drain_ = false;
     bool random_pins_ = false;
     std::uint32_t gap_per_65536_ = 0;

@@ -12,7 +12,7 @@
 namespace spikelock::sim {
 
 inline constexpr std::uint32_t kProtocolMagic = 0x4b4c5053;  // "SPLK"
-inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint32_t kProtocolVersion = 2;
 
 /// Record types. Requests are answered in order; Run is answered by Block records and possibly one
 /// End.
@@ -127,6 +127,9 @@ struct SharedHeader {
     alignas(
         64) std::atomic<std::uint64_t> heartbeat;  ///< clocks so far; stands still inside one eval
     std::atomic<std::uint64_t> timestep;           ///< being run
+    /// Place in the ring to the tool, plus 1, of a block that is being filled; 0: none. Where the
+    /// host dies or hangs in it, its finished timesteps count as if the block had ended there.
+    std::atomic<std::uint64_t> open_block;
 };
 
 /// One end's view of a ring. Not thread safe.
@@ -152,10 +155,21 @@ public:
         }
         const RecordHeader header{type, 0, payload};
         std::memcpy(data_ + at % size_, &header, sizeof header);
+        reserved_at_ = at;
         reserved_end_ = at + bytes;
         return data_ + at % size_ + kAlign;
     }
     void publish() { control_->head.store(reserved_end_, std::memory_order_seq_cst); }
+    /// Where the record of the last reserve() stands.
+    std::uint64_t reserved_at() const { return reserved_at_; }
+    /// Publishes a record that its writer reserved and can no longer publish.
+    /// @pre the writer has ended
+    void adopt(std::uint64_t at) {
+        if (at < control_->head.load(std::memory_order_acquire)) return;  // it did publish
+        RecordHeader header;
+        std::memcpy(&header, data_ + at % size_, sizeof header);
+        control_->head.store(at + align_up(kAlign + header.bytes), std::memory_order_seq_cst);
+    }
 
     /// Oldest record, or null when there is none.
     const RecordHeader* front() {
@@ -181,6 +195,7 @@ private:
     RingControl* control_ = nullptr;
     std::byte* data_ = nullptr;
     std::uint64_t size_ = 0;
+    std::uint64_t reserved_at_ = 0;
     std::uint64_t reserved_end_ = 0;
 };
 static_assert(sizeof(RecordHeader) <= kAlign);

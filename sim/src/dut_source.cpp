@@ -188,14 +188,21 @@ public:
                 last_progress = now;
             } else if (std::chrono::duration<double>(now - last_progress).count() > wall_limit_s_) {
                 kill(pid_, SIGKILL);
+                int status = 0;
+                while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+                }
+                pid_ = -1;
+                adopt_open_block();
                 std::ostringstream text;
                 text << "no clock went by for " << wall_limit_s_
                      << " s of wall-clock time: a loop inside one evaluation of the model";
                 end_ = SourceEnd{EndKind::Hung, shared_->timestep.load(), beat, text.str()};
-                return nullptr;
+                return from_host_.front();
             }
         }
     }
+    /// Whether a record waits, be it of a host that has ended since.
+    bool pending() { return from_host_.front() != nullptr; }
     void release(const RecordHeader* record) {
         from_host_.release(record);
         if (shared_->to_tool.writer_sleeps.load(std::memory_order_seq_cst) != 0) poke();
@@ -285,6 +292,7 @@ private:
         if (got == 0) return false;
         drain_output();
         pid_ = -1;
+        adopt_open_block();
         SourceEnd end;
         end.kind = EndKind::Crashed;
         end.timestep = shared_->timestep.load();
@@ -300,6 +308,10 @@ private:
         if (!last.empty()) end.text += "; its last words: " + last;
         if (!end_) end_ = end;
         return true;
+    }
+    /// Timesteps that the host had finished before it ended in the middle of a block.
+    void adopt_open_block() {
+        if (const std::uint64_t at = shared_->open_block.load(); at != 0) from_host_.adopt(at - 1);
     }
     void drain_output() {
         std::array<char, 4096> buffer{};
@@ -487,7 +499,7 @@ public:
             if (record_) process_.release(record_);
             record_ = nullptr;
             flush();
-            if (process_.end()) return finish();
+            if (process_.end() && !process_.pending()) return finish();
             if (in_flight_ == 0)
                 return std::variant<BlockView, SourceEnd>(
                     SourceEnd{EndKind::Complete, next_, clocks_, {}});
