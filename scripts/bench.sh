@@ -24,7 +24,7 @@ main() {
   step "configure release" configure release -DSPIKELOCK_TESTS=$tests -DSPIKELOCK_BENCH=ON >&2 ||
     exit "$EXIT_USAGE"
   step "build release" build release benches >&2 || exit "$EXIT_USAGE"
-  exec python3 scripts/bench.py --build build/release "$@"
+  exec "$PYTHON" scripts/bench.py --build build/release "$@"
 }
 
 main "$@"

@@ -5,6 +5,9 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 export LC_ALL=C.UTF-8
 
+# Debian's Python has the modules that set-up installs; another one first in PATH may not.
+readonly PYTHON=/usr/bin/python3
+
 # Exit codes follow those of the command: 2 is usage, configuration, build or environment.
 readonly EXIT_USAGE=2
 

@@ -28,7 +28,7 @@ changed_files() {
 tidy() {
   local -a sources=() known=()
   local file
-  mapfile -t known < <(python3 - <<'PYTHON'
+  mapfile -t known < <("$PYTHON" - <<'PYTHON'
 import json, os
 for entry in json.load(open("build/release/compile_commands.json")):
     print(os.path.relpath(os.path.join(entry["directory"], entry["file"])))
@@ -89,8 +89,8 @@ main() {
   elif ((${#files[@]} == 0)); then
     mapfile -t files < <(changed_files "$base")
   fi
-  step "layers" python3 scripts/check_layers.py || status=1
-  step "tree" python3 scripts/check_tree.py || status=1
+  step "layers" "$PYTHON" scripts/check_layers.py || status=1
+  step "tree" "$PYTHON" scripts/check_tree.py || status=1
   step "format" scripts/format.sh --check || status=1
   if [[ -d rtl ]]; then
     step "RTL lint" lint_rtl || status=1

@@ -87,7 +87,7 @@ main() {
   rm -f "$junit"
   step "test" run_ctest --preset "$test_preset" -j "$(jobs_wanted)" --output-junit "$junit" "$@" ||
     status=$?
-  python3 scripts/test_summary.py "$junit" --ctest-status "$status"
+  "$PYTHON" scripts/test_summary.py "$junit" --ctest-status "$status"
 }
 
 main "$@"
