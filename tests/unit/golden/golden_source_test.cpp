@@ -199,9 +199,11 @@ auto all_kernels() { return Catch::Generators::from_range(available_kernels()); 
 
 TEST_CASE("golden/source: every kernel computes what the reference computes on random networks",
           "[golden][property]") {
-    // More with SPIKELOCK_GOLDEN_NETWORKS=2000.
+    // More with SPIKELOCK_GOLDEN_NETWORKS=5000; with fewer than by default, branches may be missed.
+    constexpr std::uint64_t kNetworks = 250;
     const char* const wanted = std::getenv("SPIKELOCK_GOLDEN_NETWORKS");
-    const std::uint64_t networks = wanted == nullptr ? 250 : std::strtoull(wanted, nullptr, 10);
+    const std::uint64_t networks =
+        wanted == nullptr ? kNetworks : std::strtoull(wanted, nullptr, 10);
     constexpr std::uint32_t kSteps = 240;
     Coverage coverage;
     std::map<std::string, int> kernels_seen;
@@ -274,6 +276,7 @@ TEST_CASE("golden/source: every kernel computes what the reference computes on r
     for (const auto& [name, count] : coverage.counts)
         std::cout << fmt::format("{:>12}  {}\n", count, name);
     std::cout << fmt::format("{:>12}  different kernels\n", kernels_seen.size());
+    if (networks < kNetworks) return;
     for (const char* const branch : branches) {
         INFO("branch '" << branch << "'");
         CHECK(coverage.counts[branch] >= 100);

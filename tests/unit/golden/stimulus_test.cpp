@@ -145,14 +145,15 @@ TEST_CASE("golden/stimulus: any cut into blocks gives the whole", "[golden][prop
 TEST_CASE("golden/stimulus: Poisson spikes have their probability and are independent",
           "[golden][property]") {
     const double p = GENERATE(0.0, 0.001, 0.1, 0.3333, 0.5, 0.75, 0.999, 1.0);
-    constexpr std::uint32_t kAxons = 100;
+    constexpr std::uint32_t kAxons = 130;
     constexpr std::uint32_t kSteps = 4000;
     const auto stimulus = made(
         make_poisson_stimulus({.axons = kAxons, .probability = p, .n_steps = kSteps, .seed = 11}));
     const StimulusBlock block = stimulus->block(0, kSteps);
     std::vector<double> per_axon(kAxons, 0.0);
-    double neighbours = 0.0;  // axon i and i+1 in one timestep
-    double successive = 0.0;  // axon i in two timesteps
+    double neighbours = 0.0;   // axon i and i+1 in one timestep
+    double words_apart = 0.0;  // axon i and i+64, which are drawn by the same bit of two words
+    double successive = 0.0;   // axon i in two timesteps
     std::vector<bool> before(kAxons, false);
     for (std::uint32_t s = 0; s < kSteps; ++s) {
         std::vector<bool> now(kAxons, false);
@@ -166,6 +167,7 @@ TEST_CASE("golden/stimulus: Poisson spikes have their probability and are indepe
         }
         for (std::uint32_t i = 0; i < kAxons; ++i) {
             if (i > 0 && now[i] && now[i - 1]) neighbours += 1.0;
+            if (i >= 64 && now[i] && now[i - 64]) words_apart += 1.0;
             if (s > 0 && now[i] && before[i]) successive += 1.0;
         }
         before = now;
@@ -179,6 +181,7 @@ TEST_CASE("golden/stimulus: Poisson spikes have their probability and are indepe
     CHECK(near(static_cast<double>(block.events.size()), kAxons * kSteps, p));
     for (const double count : per_axon) CHECK(near(count, kSteps, p));
     CHECK(near(neighbours, (kAxons - 1.0) * kSteps, p * p));
+    CHECK(near(words_apart, (kAxons - 64.0) * kSteps, p * p));
     CHECK(near(successive, kAxons * (kSteps - 1.0), p * p));
     if (p > 0.0 && p < 1.0) {
         const auto other = made(make_poisson_stimulus(
@@ -213,6 +216,13 @@ TEST_CASE("golden/stimulus: images fire by rate or by latency", "[golden][unit]"
     CHECK(std::abs(counts[1] - 10000.0) < 360.0);
     CHECK(std::abs(counts[2] - 5000.0) < 310.0);
     CHECK(counts[3] == 0.0);
+    // The same image shown twice is drawn twice.
+    ImageOptions twice = options;
+    twice.steps_per_image = 50;
+    twice.labels.push_back("seven");
+    twice.pixels.insert(twice.pixels.end(), options.pixels.begin(), options.pixels.end());
+    const auto shown = made(make_image_stimulus(twice));
+    CHECK(shown->block(0, 50).events != shown->block(50, 50).events);
     options.max_rate = 1.0;
     options.steps_per_image = 100;
     const auto always = made(make_image_stimulus(options))->block(0, 100);
