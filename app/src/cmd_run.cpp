@@ -53,6 +53,7 @@ struct RunOptions {
     double wall_limit_s = 20.0;
     std::vector<std::string> plusargs;
     std::uint32_t block_steps = 0;
+    std::string coverage;
 };
 
 int list_faults(const manifest::Manifest& m, const RunOptions& o, const Console& console) {
@@ -178,6 +179,7 @@ int run(RunOptions& o, Console& console) {
     sim::BuildOptions build;
     build.cache_dir = console.cache_dir;
     build.faults = fault != 0;
+    build.coverage = !o.coverage.empty();
     build.force = o.rebuild;
     build.stop = console.stop;
     build.log = [&](const std::string& line) { console.step(line); };
@@ -197,6 +199,7 @@ int run(RunOptions& o, Console& console) {
     sim::DutOptions dut_options;
     dut_options.power_on_seed = m.power_on_seed;
     dut_options.fault = fault;
+    if (!o.coverage.empty()) dut_options.coverage_file = fs::absolute(o.coverage).string();
     for (const std::string& argument : o.plusargs)
         dut_options.plusargs.push_back((argument.rfind('+', 0) == 0 ? "" : "+") + argument);
     dut_options.wall_limit_s = o.wall_limit_s;
@@ -386,6 +389,8 @@ void add_run(CLI::App& app, int& exit_code, Console& console) {
                   "Accept a run in which nothing spiked or changed");
     cmd->add_option("--depth", o->depth, "Generations of presynaptic spikes in the causal chain");
     cmd->add_option("--dot", o->dot, "Write the causal chain as a Graphviz graph");
+    cmd->add_option("--coverage", o->coverage,
+                    "Count executed RTL lines and branches into FILE (for verilator_coverage)");
     cmd->add_option("--plusarg", o->plusargs, "Pass +ARG to the core");
     cmd->add_option("--wall-limit-s", o->wall_limit_s,
                     "Seconds without a clock before the core counts as hung");

@@ -23,6 +23,9 @@
 #include "protocol.hpp"
 #include "verilated.h"
 #include "verilated_syms.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -1060,6 +1063,12 @@ private:
     void handle(const RecordHeader& record, const std::byte* payload) {
         if (record.type == Msg::Quit) {
             model_->final();
+#if VM_COVERAGE
+            const std::string prefix = "spikelock+coverage+";
+            const std::string file = context_.commandArgsPlusMatch(prefix.c_str());
+            if (file.size() > prefix.size() + 1)
+                context_.coveragep()->write(file.substr(prefix.size() + 1).c_str());
+#endif
             leave(0);
         }
         if (dead_) return;  // after an End the tool only quits

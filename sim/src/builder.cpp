@@ -134,6 +134,7 @@ std::vector<std::string> verilator_arguments(const Manifest& m, const BuildOptio
         core.top,    "-Mdir",       folder,  "--x-assign", "unique",     "--x-initial",
         "unique",    "--no-timing", "-O3",   "--language", core.language};
     if (core.assertions) a.emplace_back("--assert");
+    if (options.coverage) a.emplace_back("--coverage-line");
     if (!core.lint) a.insert(a.end(), {"-Wno-fatal"});
     if (core.lint) a.emplace_back("-Wall");
     for (const std::string& dir : core.include_dirs) a.push_back("-I" + dir);

@@ -117,6 +117,8 @@ public:
             "+verilator+seed+" + std::to_string(std::max<std::uint64_t>(options.power_on_seed, 1)),
             "+verilator+rand+reset+2"};
         if (options.fault != 0) arguments.push_back("+fault=" + std::to_string(options.fault));
+        if (!options.coverage_file.empty())
+            arguments.push_back("+spikelock+coverage+" + options.coverage_file);
         arguments.insert(arguments.end(), options.plusargs.begin(), options.plusargs.end());
         std::vector<char*> argv;
         for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -265,6 +267,10 @@ public:
         end_ = end;
     }
     const std::optional<SourceEnd>& end() const { return end_; }
+    /// Says in which part of the start-up the core ended.
+    void explain_end(const std::string& text) {
+        if (end_) end_->text = text + ": " + end_->text;
+    }
     int pid() const { return pid_; }
 
 private:
@@ -333,19 +339,25 @@ private:
         std::replace(text.begin(), text.end(), '\n', ' ');
         return text;
     }
-    /// The simulator's lines about the failure: "[time] %Error: file:line: Assertion failed in
-    /// scope: text".
+    /// The simulator's first line about the failure: "[time] %Error: file:line: Assertion failed in
+    /// scope: text", and how many follow it.
     std::string assertion_text() const {
         std::istringstream lines(printed_);
         std::string found;
-        for (std::string line; std::getline(lines, line);)
-            if (line.find("%Error") != std::string::npos ||
-                line.find("%Fatal") != std::string::npos) {
-                if (line.find("Verilog $stop") != std::string::npos && !found.empty()) continue;
-                found += (found.empty() ? "" : "; ") + line;
-                if (found.size() > 600) break;
-            }
-        return found.empty() ? "a check in the RTL failed: " + last_lines() : found;
+        std::uint64_t more = 0;
+        for (std::string line; std::getline(lines, line);) {
+            if (line.find("%Error") == std::string::npos &&
+                line.find("%Fatal") == std::string::npos)
+                continue;
+            if (line.find("Verilog $stop") != std::string::npos && !found.empty()) continue;
+            if (found.empty())
+                found = line;
+            else
+                ++more;
+        }
+        if (found.empty()) return "a check in the RTL failed: " + last_lines();
+        if (more > 0) found += " (and " + std::to_string(more) + " more)";
+        return found;
     }
     void stop() {
         if (started_ && pid_ > 0) {
@@ -423,6 +435,9 @@ public:
         for (std::size_t k = 0; k < plan_.startup.size() && !process_.end(); ++k) {
             if (plan_.startup[k].kind == manifest::StartupStep::Kind::Load) {
                 if (Status loaded = load(*words); !loaded) return loaded.error();
+                process_.explain_end(
+                    "while the network was loaded (is a memory of the core too small, or its "
+                    "address map another one?)");
                 loaded_ = true;
                 continue;
             }

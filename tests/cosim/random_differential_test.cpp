@@ -30,6 +30,12 @@ std::string cache_folder() {
     return own ? own : SPIKELOCK_TEST_CACHE;
 }
 
+/// Where scripts/rtl_coverage.sh wants coverage data; empty: none is counted.
+std::string coverage_folder() {
+    const char* folder = std::getenv("SPIKELOCK_RTL_COVERAGE");
+    return folder ? folder : "";
+}
+
 /// Counts over all networks of a test case.
 struct Tally {
     std::uint64_t networks = 0;
@@ -149,6 +155,8 @@ bool run_network(const CoreSize& size, const sim::BuiltHost& host, manifest::Man
     REQUIRE(expected);
     sim::DutOptions dut_options;
     dut_options.power_on_seed = 1 + seed % 1000;
+    if (!coverage_folder().empty())
+        dut_options.coverage_file = fmt::format("{}/{}_{}.dat", coverage_folder(), size.name, seed);
     auto actual = sim::DutSource::create(host, manifest, *net, dut_options);
     if (!actual) {
         CAPTURE(actual.error().text());
@@ -195,6 +203,7 @@ Tally run_networks(std::uint64_t networks_per_size, std::uint64_t updates) {
         REQUIRE(manifest);
         sim::BuildOptions options;
         options.cache_dir = cache_folder();
+        options.coverage = !coverage_folder().empty();
         const auto host = sim::build_host(*manifest, options);
         REQUIRE(host);
         std::uint64_t done = 0;

@@ -15,6 +15,7 @@ struct BuildOptions {
     std::string cache_dir;  ///< hosts are kept in <cache_dir>/hosts
     bool faults = false;    ///< define FAULTS: a build that holds every injected fault, none active
     bool force = false;     ///< build even where a valid host is cached
+    bool coverage = false;  ///< count executed lines and branches of the RTL; slower
     bool debug = false;     ///< -O0 -g, kept apart
     int jobs = 2;
     const std::atomic<bool>* stop = nullptr;      ///< set by Ctrl-C: ends with Errc::Interrupted

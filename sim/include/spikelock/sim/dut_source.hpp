@@ -17,10 +17,11 @@
 namespace spikelock::sim {
 
 struct DutOptions {
-    std::uint64_t power_on_seed = 1;          ///< of everything that no reset touches
-    std::uint32_t fault = 0;                  ///< injected fault, 0: none
-    std::vector<std::string> plusargs;        ///< passed to the core, each with its '+'
-    double wall_limit_s = 20.0;               ///< without a clock going by, then HUNG
+    std::uint64_t power_on_seed = 1;    ///< of everything that no reset touches
+    std::uint32_t fault = 0;            ///< injected fault, 0: none
+    std::string coverage_file;          ///< of a host built with coverage: written when it ends
+    std::vector<std::string> plusargs;  ///< passed to the core, each with its '+'
+    double wall_limit_s = 20.0;         ///< without a clock going by, then HUNG
     const std::atomic<bool>* stop = nullptr;  ///< set by Ctrl-C: calls then give Errc::Interrupted
     std::uint64_t ring_bytes = 16 << 20;      ///< per direction
     std::function<void(const std::string&)>
