@@ -47,7 +47,8 @@ int main(int argc, char** argv) {
         eval(0);
         eval(1);
     }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     std::printf("%llu %.9f\n", static_cast<unsigned long long>(head[2]), seconds);
     dut.final();
 }

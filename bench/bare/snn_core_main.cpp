@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bare driver of snn_core: what one writes by hand to run a stimulus and nothing else. Reads the handshakes that it
-// must, no result. snn_core_main <file from lockstep_ratio>; prints clocks and seconds.
+// The bare driver of snn_core: what one writes by hand to run a stimulus and nothing else. Reads
+// the handshakes that it must, no result. snn_core_main <file from lockstep_ratio>; prints clocks
+// and seconds.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -23,8 +24,8 @@ std::vector<T> take(std::FILE* file) {
 int main(int argc, char** argv) {
     std::FILE* file = argc > 1 ? std::fopen(argv[1], "rb") : nullptr;
     if (!file) return 2;
-    const auto writes = take<std::uint64_t>(file);   // address, data in turn
-    const auto counts = take<std::uint32_t>(file);   // events of each timestep; bit 31: clear first
+    const auto writes = take<std::uint64_t>(file);  // address, data in turn
+    const auto counts = take<std::uint32_t>(file);  // events of each timestep; bit 31: clear first
     const auto axons = take<std::uint32_t>(file);
     std::fclose(file);
 
@@ -112,7 +113,8 @@ int main(int argc, char** argv) {
         dut.tick_i = 0;
         until_done();
     }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     std::printf("%llu %.9f\n", static_cast<unsigned long long>(clocks - clocks_before), seconds);
     dut.final();
 }
