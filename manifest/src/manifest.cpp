@@ -485,33 +485,14 @@ void apply_override(toml::table& root, const std::string& text) {
     at->insert_or_assign(rest, *value.get("value"));
 }
 
-Manifest read(const std::string& path, const std::vector<std::string>& overrides) {
-    toml::table root;
-    std::ifstream file(path, std::ios::binary);
-    if (!file)
-        throw Bad{{Errc::NotFound, "cannot open; expected a core manifest (cosim.toml)", path}};
-    std::stringstream content;
-    content << file.rdbuf();
-    if (!file) throw Bad{{Errc::Io, "cannot read; expected a core manifest (cosim.toml)", path}};
-    try {
-        root = toml::parse(content.str(), path);
-    } catch (const toml::parse_error& error) {
-        bad(std::string(error.description()), path + ":" +
-                                                  std::to_string(error.source().begin.line) + ":" +
-                                                  std::to_string(error.source().begin.column));
-    }
-    for (const std::string& text : overrides) apply_override(root, text);
-
-    Manifest m;
-    m.path = path;
-    m.folder = fs::absolute(path).parent_path().lexically_normal().string();
-    Section top(&root, "", path);
+/// Everything that is about the core: how it is built, driven and observed.
+void read_core_sections(Section& top, Manifest& m) {
+    const std::string& path = m.path;
     m.core = read_core(top.table("core"), m.folder);
     if (!m.core.faults.empty()) m.faults = read_faults(m.core.faults);
     if (!top.has("clock"))
         bad("missing key 'clock', e.g. clock = \"clk_i\" before the first section", path);
     m.clock = top.text("clock");
-    m.power_on_seed = top.integer<std::uint64_t>("power_on_seed", 1, 0, 2147483647);
 
     if (Section s = top.table("config"); s.present()) {
         ConfigPort port;
@@ -593,6 +574,40 @@ Manifest read(const std::string& path, const std::vector<std::string>& overrides
         m.pacing.stall_probability = s.number("stall_probability", 0.0, 0.0, 0.99);
         s.close();
     }
+}
+
+std::string content_of(const std::string& path) {
+    std::error_code error;
+    if (fs::is_directory(path, error))
+        throw Bad{{Errc::NotFound, "is a folder; expected a core manifest, e.g. cosim.toml in it",
+                   path}};
+    std::ifstream file(path, std::ios::binary);
+    if (!file)
+        throw Bad{{Errc::NotFound, "cannot open; expected a core manifest (cosim.toml)", path}};
+    std::stringstream content;
+    content << file.rdbuf();
+    if (!file) throw Bad{{Errc::Io, "cannot read; expected a core manifest (cosim.toml)", path}};
+    return content.str();
+}
+
+Manifest read(std::string_view text, const std::string& path,
+              const std::vector<std::string>& overrides, CoreNeed need) {
+    toml::table root;
+    try {
+        root = toml::parse(text, path);
+    } catch (const toml::parse_error& error) {
+        bad(std::string(error.description()), path + ":" +
+                                                  std::to_string(error.source().begin.line) + ":" +
+                                                  std::to_string(error.source().begin.column));
+    }
+    for (const std::string& key : overrides) apply_override(root, key);
+
+    Manifest m;
+    m.path = path;
+    m.folder = fs::absolute(path).parent_path().lexically_normal().string();
+    Section top(&root, "", path);
+    m.power_on_seed = top.integer<std::uint64_t>("power_on_seed", 1, 0, 2147483647);
+    if (need == CoreNeed::Always || top.has("core")) read_core_sections(top, m);
     m.network = read_network(top.table("network"), m.folder);
     m.stimulus = read_stimulus(top.table("stimulus"), m.folder);
     if (Section s = top.table("answer"); s.present()) {
@@ -608,13 +623,23 @@ void add_names(std::vector<std::string>& names, const Expression& expression) {
 }
 }  // namespace
 
-Result<Manifest> load_manifest(const std::string& path, const std::vector<std::string>& overrides) {
+Result<Manifest> parse_manifest(std::string_view text, const std::string& path,
+                                const std::vector<std::string>& overrides, CoreNeed need) {
     try {
-        return read(path, overrides);
+        return read(text, path, overrides, need);
     } catch (const Bad& caught) {
         return caught.error;
     } catch (const std::exception& caught) {
         return Error{Errc::BadConfig, caught.what(), path};
+    }
+}
+
+Result<Manifest> load_manifest(const std::string& path, const std::vector<std::string>& overrides,
+                               CoreNeed need) {
+    try {
+        return parse_manifest(content_of(path), path, overrides, need);
+    } catch (const Bad& caught) {
+        return caught.error;
     }
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -189,10 +190,20 @@ struct Manifest {
     std::vector<std::string> signal_names() const;
 };
 
+/// Whether a manifest without [core] will do: some verbs run no core.
+enum class CoreNeed : std::uint8_t { Always, IfPresent };
+
 /// Reads cosim.toml. `overrides` are "key.path=value" with TOML values, put in before checking.
 /// @errors Errc::NotFound, Errc::BadConfig with file, line, key and what was expected; a misspelt
 /// key gets the nearest ones
 Result<Manifest> load_manifest(const std::string& path,
-                               const std::vector<std::string>& overrides = {});
+                               const std::vector<std::string>& overrides = {},
+                               CoreNeed need = CoreNeed::Always);
+
+/// The same for text that is at hand.
+/// @param path  for messages; relative paths in the text are resolved against its folder
+Result<Manifest> parse_manifest(std::string_view text, const std::string& path,
+                                const std::vector<std::string>& overrides = {},
+                                CoreNeed need = CoreNeed::Always);
 
 }  // namespace spikelock::manifest
