@@ -90,6 +90,11 @@ void check_limits(const QuantiseOptions& o, Loss& loss) {
     }
 }
 
+std::string percent(std::uint64_t part, std::uint64_t whole) {
+    if (part == 0 || whole == 0) return "0";
+    return fmt::format("{:.3g} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
 std::string signed_bits(const char* name, int bits, int frac) {
     return fmt::format("{} {} bits, one LSB = 2^{}", name, bits, -frac);
 }
@@ -125,18 +130,22 @@ void print_losses(const Loss& loss, std::ostream& out) {
                    ? std::string("by shift")
                    : fmt::format("factors of {} fraction bits", a.leak_frac));
     fmt::print(out, "What quantisation lost (in units of v)\n");
-    fmt::print(out, "{:<16}{:>9}{:>13}{:>13}{:>9}{:>8}{:>14}{:>12}{:>12}{:>11}\n", "population",
-               "weights", "max error", "RMS error", "clipped", "zeroed", "threshold by", "leak by",
-               "saturation", "input");
+    fmt::print(out, "{:<16}{:>8}{:>11}{:>11}{:>9}{:>8}{:>11}{:>9}{:>9}{:>8}\n", "population",
+               "weights", "max error", "RMS error", "clipped", "zeroed", "threshold", "leak",
+               "v spare", "input");
     for (const auto& row : report.rows) {
         const auto margin = [](double x) {
             return x > 0.0 ? fmt::format("{:.3g} x", x) : std::string("-");
         };
-        fmt::print(out, "{:<16}{:>9}{:>13.3g}{:>13.3g}{:>9}{:>8}{:>14.3g}{:>12.3g}{:>12}{:>11}\n",
+        fmt::print(out, "{:<16}{:>8}{:>11.3g}{:>11.3g}{:>9}{:>8}{:>11.3g}{:>9.2g}{:>9}{:>8}\n",
                    row.label, with_commas(row.weights), row.max_weight_error, row.rms_weight_error,
-                   row.weights_clipped, row.weights_zeroed, row.max_threshold_error,
-                   row.max_leak_error, margin(row.saturation_margin), margin(row.input_margin));
+                   with_commas(row.weights_clipped), with_commas(row.weights_zeroed),
+                   row.max_threshold_error, row.max_leak_error, margin(row.saturation_margin),
+                   margin(row.input_margin));
     }
+    fmt::print(out,
+               "threshold, leak: largest error; v spare: largest v over largest threshold; input: "
+               "what the\naccumulator holds over one event of every source at once\n");
     for (const std::string& note : report.notes) fmt::print(out, "note: {}\n", note);
 }
 
@@ -145,26 +154,32 @@ void print_comparison(const Loss& loss, std::ostream& out) {
     const double dt_ms = loss.subject->experiment.network.dt * 1e3;
     fmt::print(out, "\nFloat model against golden over {} timesteps in {} sample{}\n",
                with_commas(c.steps), with_commas(c.samples), c.samples == 1 ? "" : "s");
-    fmt::print(out, "{:<16}{:>8}{:>12}{:>12}{:>12}{:>12}{:>10}{:>10}{:>11}{:>11}{:>11}\n",
-               "population", "neurons", "RMSE of v", "threshold", "agreeing", "max error", "float",
-               "golden", "count err", "v.Rossum", "Vict.-Purp");
-    const auto line = [&](const analysis::PopulationComparison& p) {
-        fmt::print(out,
-                   "{:<16}{:>8}{:>12.4g}{:>12}{:>12.4g}{:>12.4g}{:>10}{:>10}{:>11}{:>11.4g}"
-                   "{:>11.4g}\n",
-                   p.label, with_commas(p.neurons), p.v_rmse,
-                   p.v_rmse_relative ? fmt::format("{:.3f} %", 100.0 * *p.v_rmse_relative) : "-",
-                   p.v_rmse_agreeing, p.v_max_error, with_commas(p.spikes_expected),
-                   with_commas(p.spikes_actual), with_commas(p.count_error), p.van_rossum,
-                   p.victor_purpura);
+    const bool with_total = c.populations.size() > 1;
+    const auto for_all = [&](const auto& line) {
+        for (const auto& p : c.populations) line(p);
+        if (with_total) line(c.total);
     };
-    for (const auto& p : c.populations) line(p);
-    if (c.populations.size() > 1) line(c.total);
+    fmt::print(out, "{:<16}{:>9}{:>13}{:>15}{:>13}{:>13}{:>13}\n", "voltage", "neurons", "RMSE",
+               "in thresholds", "agreeing", "largest", "saturated");
+    for_all([&](const analysis::PopulationComparison& p) {
+        fmt::print(out, "{:<16}{:>9}{:>13.4g}{:>15}{:>13.4g}{:>13.4g}{:>13}\n", p.label,
+                   with_commas(p.neurons), p.v_rmse,
+                   p.v_rmse_relative ? fmt::format("{:.3f} %", 100.0 * *p.v_rmse_relative) : "-",
+                   p.v_rmse_agreeing, p.v_max_error, percent(p.v_saturated, p.voltages));
+    });
+    fmt::print(out, "{:<16}{:>12}{:>12}{:>13}{:>13}{:>13}{:>17}\n", "spikes", "float", "golden",
+               "count error", "differing", "van Rossum", "Victor-Purpura");
+    for_all([&](const analysis::PopulationComparison& p) {
+        fmt::print(out, "{:<16}{:>12}{:>12}{:>13}{:>13}{:>13.4g}{:>17.4g}\n", p.label,
+                   with_commas(p.spikes_expected), with_commas(p.spikes_actual),
+                   with_commas(p.count_error), with_commas(p.spikes_differing), p.van_rossum,
+                   p.victor_purpura);
+    });
     fmt::print(out,
-               "threshold: RMSE in thresholds; agreeing: RMSE before the first spike of a sample "
-               "that differs;\nfloat, golden: spikes; count err: sum over neurons and samples of "
-               "the difference in spike count;\nv.Rossum with tau = {:.4g} ms, Victor-Purpura with "
-               "q = {:.4g} per ms: mean over neurons and samples\n\n",
+               "agreeing: RMSE before the first spike of a sample that differs; saturated: golden "
+               "voltages at\nan end of their format; count error: summed over neurons and samples; "
+               "distances: mean over\nneurons and samples, van Rossum's with tau = {:.4g} ms, "
+               "Victor and Purpura's with q = {:.4g} per ms\n\n",
                loss.parameters.tau_steps * dt_ms, loss.parameters.cost_per_step / dt_ms);
     if (c.first_spike) {
         const analysis::ModelDifference& d = *c.first_spike;
@@ -178,7 +193,8 @@ void print_comparison(const Loss& loss, std::ostream& out) {
     }
     if (c.first_voltage)
         fmt::print(out,
-                   "first voltage off by more than {:.4g} thresholds: {}: {:.6g}, golden {:.6g}\n",
+                   "first voltage off by more than {:.4g} thresholds: {}: float "
+                   "{:.6g}, golden {:.6g}\n",
                    loss.parameters.v_tolerance, place_of(loss, *c.first_voltage),
                    c.first_voltage->expected, c.first_voltage->actual);
     else
@@ -222,6 +238,7 @@ ordered_json json_of(const analysis::PopulationComparison& p) {
     j["v_rmse_relative"] = p.v_rmse_relative ? number(*p.v_rmse_relative) : nullptr;
     j["v_rmse_agreeing"] = number(p.v_rmse_agreeing);
     j["v_max_error"] = number(p.v_max_error);
+    j["v_saturated"] = p.v_saturated;
     j["spikes_float"] = p.spikes_expected;
     j["spikes_golden"] = p.spikes_actual;
     j["spikes_differing"] = p.spikes_differing;
