@@ -3,6 +3,7 @@
 """Whatever ends the tool, nothing of it stays: no process, no shared memory, no lock, and what was
 recorded is readable."""
 
+import json
 import os
 import pathlib
 import random
@@ -130,6 +131,20 @@ def interrupted_build(checks):
         checks.equal(tool.processes(cache), [], "Ctrl-C in a build: processes")
 
 
+def concurrent_builds(checks):
+    """Two builds of one core at once: one builds, the other waits for it, both have a host."""
+    with tempfile.TemporaryDirectory() as cache:
+        both = [tool.subprocess.Popen(tool.command("build", tool.TINY_CORE, "--json"),
+                                      stdout=tool.subprocess.PIPE, stderr=tool.subprocess.PIPE,
+                                      text=True, env={**os.environ, "SPIKELOCK_CACHE": cache})
+                for _ in range(2)]
+        done = [(*p.communicate(timeout=200), p.returncode) for p in both]
+        if checks.equal([d[2] for d in done], [0, 0], f"two builds at once: {done}"):
+            hosts = [json.loads(d[0]) for d in done]
+            checks.equal(sorted(h["cached"] for h in hosts), [False, True], "two builds at once")
+            checks.equal(hosts[0]["host"], hosts[1]["host"], "two builds at once")
+
+
 def main():
     checks = tool.Checks()
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.randrange(1 << 32)
@@ -140,6 +155,7 @@ def main():
     killed_in_run(checks, 6, r)
     interrupted_build(checks)
     killed_in_build(checks, 3, r)
+    concurrent_builds(checks)
     checks.finish()
 
 

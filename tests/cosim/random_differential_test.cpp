@@ -117,9 +117,10 @@ void count_branches(const golden::Network& net, const Applied& applied, std::uin
     for (const auto& [name, count] : reference.coverage.counts) coverage.counts[name] += count;
 }
 
-/// Runs one network; false where it fired outside 1..50 % and another is to be drawn.
+/// Runs one network; false where it fired outside 1..50 % and another is to be drawn. With a fault:
+/// whether it was found.
 bool run_network(const CoreSize& size, const sim::BuiltHost& host, manifest::Manifest manifest,
-                 std::uint64_t seed, std::uint64_t updates, Tally& tally) {
+                 std::uint64_t seed, std::uint64_t updates, Tally& tally, std::uint32_t fault = 0) {
     Draw draw(seed, 0x646966);
     golden::RandomNetworkOptions options;
     options.min_neurons = options.max_neurons = size.neurons;
@@ -155,6 +156,7 @@ bool run_network(const CoreSize& size, const sim::BuiltHost& host, manifest::Man
     REQUIRE(expected);
     sim::DutOptions dut_options;
     dut_options.power_on_seed = 1 + seed % 1000;
+    dut_options.fault = fault;
     if (!coverage_folder().empty())
         dut_options.coverage_file = fmt::format("{}/{}_{}.dat", coverage_folder(), size.name, seed);
     auto actual = sim::DutSource::create(host, manifest, *net, dut_options);
@@ -168,6 +170,7 @@ bool run_network(const CoreSize& size, const sim::BuiltHost& host, manifest::Man
         CAPTURE(outcome.error().text());
         REQUIRE(outcome);
     }
+    if (fault != 0) return outcome->verdict == lockstep::Verdict::Diverged;
     const trace::Shape shape = net->shape();
     const std::uint64_t all = steps * size.neurons * (shape.fields.size() + 1);
     if (outcome->verdict != lockstep::Verdict::Match) (void)golden::save_network(*net, file);
@@ -273,4 +276,32 @@ TEST_CASE("cosim/random: golden and RTL agree on 200 networks and every branch o
         const auto found = tally.coverage.counts.find(branch);
         CHECK((found != tally.coverage.counts.end() && found->second >= 100));
     }
+}
+
+// Those that depend on clocks, which no model of the network predicts, are found here as well.
+TEST_CASE("cosim/random: random networks find every injected fault", "[cosim][property]") {
+    const CoreSize size = test::core_sizes()[0];
+    const auto manifest =
+        manifest::load_manifest(SPIKELOCK_COSIM_FOLDER "/snn_core.toml", size.overrides());
+    REQUIRE(manifest);
+    sim::BuildOptions options;
+    options.cache_dir = cache_folder();
+    options.faults = true;
+    const auto host = sim::build_host(*manifest, options);
+    REQUIRE(host);
+    REQUIRE(manifest->faults.size() >= 30);
+    const std::uint64_t seed = std::uint64_t{Catch::getSeed()} * 100000;
+    Tally tally;
+    for (const auto& fault : manifest->faults) {
+        std::uint64_t networks = 1;
+        while (networks < 60 &&
+               !run_network(size, *host, *manifest, seed + networks, 20000, tally, fault.id))
+            ++networks;
+        CAPTURE(fault.name);
+        CHECK(networks < 60);
+        fmt::print("{:<24} found in network {}\n", fault.name, networks);
+    }
+    // The same build with none of them chosen is the core.
+    for (std::uint64_t k = 1; k <= 3; ++k)
+        run_network(size, *host, *manifest, seed + k, 20000, tally);
 }
