@@ -103,17 +103,18 @@ Result<CommandResult> run_command(const std::vector<std::string>& arguments,
     CommandResult result;
     std::array<char, 4096> buffer{};
     for (;;) {
+        // A signal may come just before the call that waits: look at `stop` now and then.
+        pollfd ready{out.read, POLLIN, 0};
+        const int some = poll(&ready, 1, 200);
+        if (stop != nullptr && stop->load()) kill(-group, SIGKILL);
+        if (some <= 0) continue;
         const ssize_t got = read(out.read, buffer.data(), buffer.size());
-        if (got < 0 && errno == EINTR) {
-            if (stop != nullptr && stop->load()) kill(-group, SIGKILL);
-            continue;
-        }
+        if (got < 0 && errno == EINTR) continue;
         if (got <= 0) break;
         result.output.append(buffer.data(), static_cast<std::size_t>(got));
     }
     int status = 0;
     while (waitpid(group, &status, 0) < 0 && errno == EINTR) {
-        if (stop != nullptr && stop->load()) kill(-group, SIGKILL);
     }
     result.status = exit_status(status);
     int exec_error = 0;
