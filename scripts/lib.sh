@@ -4,6 +4,8 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 export LC_ALL=C.UTF-8
+# Objects of one clone serve another: what the cache compares holds no path above the tree.
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 
 # Debian's Python has the modules that set-up installs; another one first in PATH may not.
 readonly PYTHON=/usr/bin/python3
