@@ -17,17 +17,27 @@ give_up() {
   exit 1
 }
 
+# fuzz_one FUZZER SECONDS: what it prints goes to a log, of which a failure shows the end.
+fuzz_one() {
+  local fuzzer=$1 seconds=$2 name log known=()
+  name=$(basename "$fuzzer")
+  log=build/fuzz/$name.log
+  mkdir -p "build/fuzz/corpus/$name"
+  [[ -d tests/fuzz/corpus/${name#fuzz_} ]] && known=("tests/fuzz/corpus/${name#fuzz_}")
+  # New finds go to the first folder; the committed corpus beside it is only read.
+  "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" "${known[@]}" >"$log" 2>&1 || {
+    tail -n 60 "$log"
+    return 1
+  }
+  printf '   %s inputs tried\n' "$(sed -n 's/^stat::number_of_executed_units: //p' "$log")"
+}
+
 run_fuzzers() {
-  local seconds=$1 passed=0 failed=0 fuzzer corpus
+  local seconds=$1 passed=0 failed=0 fuzzer
   for fuzzer in build/fuzz/bin/fuzz_*; do
     [[ -x $fuzzer && $fuzzer != *_replay ]] || continue
-    corpus=build/fuzz/corpus/$(basename "$fuzzer")
-    mkdir -p "$corpus"
-    # New finds go to the first folder; the committed corpus beside it is only read.
-    if step "$(basename "$fuzzer")" "$fuzzer" -max_total_time="$seconds" -timeout=10 \
-      -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-      -artifact_prefix="build/fuzz/$(basename "$fuzzer")-" "$corpus" \
-      $(find tests/fuzz/corpus -path "*/$(basename "$fuzzer" | sed 's/^fuzz_//')" -type d); then
+    if step "$(basename "$fuzzer")" fuzz_one "$fuzzer" "$seconds"; then
       passed=$((passed + 1))
     else
       failed=$((failed + 1))
