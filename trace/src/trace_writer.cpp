@@ -109,6 +109,7 @@ private:
                      std::span<const std::byte> raw, std::vector<ChunkPlace>* places,
                      std::uint32_t number);
     Status write_chunk_row();
+    bool all_valid(std::span<const std::uint64_t> mask) const;
     Status log_rows();
     Status write_sonata(std::uint32_t rows);
     Status write_sonata_chunk(SonataPopulation& population);
@@ -461,6 +462,18 @@ Status Hdf5Writer::put_chunk(Series& series, std::uint64_t row, std::uint64_t ro
     return {};
 }
 
+// Whether a mask has a bit for every neuron in each of the buffered timesteps.
+bool Hdf5Writer::all_valid(std::span<const std::uint64_t> mask) const {
+    const std::size_t words = shape_.spike_words();
+    const std::uint32_t used = shape_.n_neurons % 64;
+    const std::uint64_t last = used == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << used) - 1;
+    for (std::size_t i = 0; i < rows_ * words; ++i) {
+        const std::uint64_t wanted = i % words == words - 1 ? last : ~std::uint64_t{0};
+        if ((mask[i] & wanted) != wanted) return false;
+    }
+    return true;
+}
+
 Status Hdf5Writer::write_chunk_row() {
     const std::size_t words = shape_.spike_words();
     const std::uint64_t row = written_;
@@ -495,7 +508,7 @@ Status Hdf5Writer::write_chunk_row() {
     for (std::uint32_t f = 0; f < n_fields; ++f) {
         SPIKELOCK_TRY(put_chunk(fields_[f], row, after, bytes(field_rows_[f]), &places,
                                 kFirstFieldDataset + f));
-        if (any_masked_[f] == 0) continue;
+        if (any_masked_[f] == 0 || all_valid(mask_rows_[f])) continue;
         std::fill(mask_rows_[f].begin() + static_cast<std::ptrdiff_t>(rows_ * words),
                   mask_rows_[f].end(), 0);
         if (!masks_[f].dataset) SPIKELOCK_TRY(make_series(masks_[f], chunk_steps_));

@@ -53,5 +53,8 @@ TEST_CASE("trace/block_compare: a differing spike is found by its neuron", "[tra
     CHECK(first_bit(a, b) == 67U);
     CHECK(first_bit(a, b, 67) == 67U);
     CHECK(first_bit(a, b, 68) == 191U);
+    b[2] ^= 1;
+    CHECK(first_bit(a, b, 68) == 128U);
+    CHECK(first_bit(a, b, 129) == 191U);
     CHECK_FALSE(first_bit(a, b, 192));
 }

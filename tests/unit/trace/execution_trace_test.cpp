@@ -61,6 +61,25 @@ TEST_CASE("trace/execution_trace: appending in pieces gives the same as at once"
     }
 }
 
+TEST_CASE("trace/execution_trace: blocks without validity among blocks with it are valid",
+          "[trace][unit]") {
+    RandomTrace plain;
+    RandomTrace partly;
+    partly.invalid_steps = partly.masks = true;
+    ExecutionTrace t(plain.shape());
+    t.append(plain.make(0, 100).view());
+    t.append(partly.make(100, 300).view());
+    t.append(plain.make(400, 100).view());
+    for (std::uint64_t step = 0; step < 500; ++step) {
+        const bool given = step >= 100 && step < 400;
+        REQUIRE(t.valid(step) == (!given || partly.valid(step)));
+        REQUIRE((given || t.valid(1, step, 69)));
+    }
+    t.keep_last(50);
+    CHECK(t.valid(499));
+    CHECK(t.valid(1, 499, 0));
+}
+
 TEST_CASE("trace/execution_trace: queries agree with a plain count", "[trace][property]") {
     RandomTrace random;
     random.invalid_steps = GENERATE(false, true);

@@ -180,6 +180,32 @@ TEST_CASE("trace/kill: a chunk that is not what the index says ends the recovere
     CHECK(equal(*got, random.make(0, static_cast<std::uint32_t>(recovered->n_steps))));
 }
 
+TEST_CASE("trace/kill: a damaged record ends the index", "[trace][unit]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    const RandomTrace random;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        auto writer = TraceWriter::create(path, random.shape(), {.chunk_steps = 500});
+        for (std::uint64_t t = 0; writer && t < 300; t += 100) {
+            if (!(*writer)->append(random.make(t, 100).view()) || !(*writer)->flush()) ::_exit(1);
+        }
+        ::kill(::getpid(), SIGKILL);
+    }
+    ::waitpid(child, nullptr, 0);
+    // Three records of 100 timesteps as they are; one bit of the second one changes.
+    std::string index = bytes_of(path + ".index");
+    const std::size_t at = index.size() / 2;
+    index[at] = static_cast<char>(index[at] ^ 4);
+    std::ofstream(path + ".index", std::ios::binary) << index;
+    const auto recovered = recover_trace(path);
+    REQUIRE_OK(recovered);
+    CHECK(recovered->n_steps == 100);
+    const auto got = load_trace(path, 0, 1000);
+    REQUIRE_OK(got);
+    CHECK(equal(*got, random.make(0, 100)));
+}
+
 TEST_CASE("trace/kill: recovery refuses what is not its index and leaves the trace alone",
           "[trace][unit]") {
     TemporaryFolder folder;

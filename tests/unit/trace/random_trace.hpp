@@ -89,7 +89,7 @@ struct RandomTrace {
                     count[std::size_t{i} * n_neurons + n] =
                         static_cast<std::uint16_t>(1 + r / 10 % 3);
                 }
-                if (masks && (t % 1000 < 700 || r % 3 != 0)) {
+                if (masks && (t % 200 < 140 || r % 3 != 0)) {
                     bits[1][i * words + n / 64] |= std::uint64_t{1} << (n % 64);
                 }
                 const std::int64_t values[] = {

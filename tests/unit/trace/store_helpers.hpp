@@ -33,6 +33,15 @@ inline void record(const RandomTrace& random, const std::string& path, std::uint
     REQUIRE_OK(closed);
 }
 
+/// Bits beyond the last neuron must be 0: blocks are compared as memory.
+inline bool unused_bits_are_zero(const Shape& shape, std::span<const std::uint64_t> rows) {
+    const std::size_t words = shape.spike_words();
+    for (std::size_t i = words - 1; i < rows.size() && shape.n_neurons % 64 != 0; i += words) {
+        if (rows[i] >> (shape.n_neurons % 64) != 0) return false;
+    }
+    return true;
+}
+
 inline ExecutionTrace read_all(RecordedTrace& reader, std::uint32_t at_once,
                                SourceEnd* end = nullptr) {
     std::optional<ExecutionTrace> trace;
@@ -47,6 +56,10 @@ inline ExecutionTrace read_all(RecordedTrace& reader, std::uint32_t at_once,
         const BlockView& block = std::get<BlockView>(*item);
         REQUIRE(block.n_steps >= 1);
         REQUIRE(block.n_steps <= at_once);
+        REQUIRE(unused_bits_are_zero(reader.shape(), block.spikes));
+        for (const auto& mask : block.masks) {
+            REQUIRE(unused_bits_are_zero(reader.shape(), mask));
+        }
         if (!trace) trace.emplace(reader.shape(), block.first);
         trace->append(block);
     }

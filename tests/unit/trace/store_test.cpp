@@ -66,6 +66,40 @@ TEST_CASE("trace/store: a trace is read back as it was written", "[trace][proper
     CHECK((*reader)->seek(random.first + 1235).error().code == Errc::NotFound);
 }
 
+TEST_CASE("trace/store: any stretch of a long trace can be read at any time", "[trace][property]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    RandomTrace random;
+    random.n_neurons = 300;
+    random.invalid_steps = random.masks = true;
+    // Several stretches of what is decoded at once, so that the next one is on its way at a seek.
+    const std::uint32_t steps = 4000;
+    record(random, path, steps, 500, {.chunk_steps = 32});
+    const ExecutionTrace want = random.make(0, steps);
+    auto reader = open_trace(path);
+    REQUIRE_OK(reader);
+    REQUIRE(equal(read_all(**reader, 700), want));
+    const CounterRandom draw(Catch::getSeed(), 5);
+    for (std::uint64_t k = 0; k < 40; ++k) {
+        const std::uint64_t from = draw.below(steps, k, 0);
+        REQUIRE((*reader)->seek(from));
+        for (std::uint32_t reads = draw.below(4, k, 1); reads > 0; --reads) {
+            auto item = (*reader)->read(600);
+            REQUIRE_OK(item);
+            const auto* block = std::get_if<BlockView>(&*item);
+            if (block == nullptr) break;
+            for (std::uint64_t t = block->first; t < block->first + block->n_steps; ++t) {
+                REQUIRE(std::ranges::equal(block->spikes.subspan((t - block->first) * 5, 5),
+                                           want.spike_row(t)));
+            }
+            REQUIRE(std::ranges::equal(
+                block->fields[3],
+                want.view().fields[3].subspan(block->first * 300 * 8, block->fields[3].size())));
+        }
+        if (k % 10 == 0) REQUIRE((*reader)->expected_differences()->empty());
+    }
+}
+
 TEST_CASE("trace/store: samples, attributes and expected differences are kept", "[trace][unit]") {
     TemporaryFolder folder;
     const std::string path = folder.file("t.h5");
