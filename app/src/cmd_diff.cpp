@@ -19,6 +19,7 @@ struct DiffOptions {
     std::uint64_t collect = 1;
     bool allow_vacuous = false;
     bool spikes = false;
+    bool chain = false;
     bool json = false;
 };
 
@@ -94,8 +95,17 @@ int diff(const DiffOptions& o, Console& console) {
     findings.headline = lockstep::headline(*outcome, (*actual)->shape());
     findings.shape = (*actual)->shape();
     findings.n_neurons = findings.shape.n_neurons;
-    if (outcome->first)
+    if (outcome->first) {
         findings.divergence = analysis::describe(*outcome, (*actual)->shape(), options.samples);
+        if (o.chain) {
+            // A trace holds no synapses: all that can be said is what fired before.
+            const analysis::Place& place = findings.divergence->place;
+            Result<analysis::CausalChain> chain = analysis::causal_chain_without_connectivity(
+                outcome->actual_window, place.neuron, place.timestep);
+            if (!chain) return console.fail(chain.error());
+            findings.chain = std::move(*chain);
+        }
+    }
     if ((*expected)->n_steps() != (*actual)->n_steps())
         findings.notes.push_back(fmt::format("{} holds {} timesteps, {} holds {}", o.expected,
                                              (*expected)->n_steps(), o.actual,
@@ -128,6 +138,8 @@ void add_diff(CLI::App& app, int& exit_code, Console& console) {
     cmd->add_flag(
         "--spikes", o->spikes,
         "Also count all spikes that differ, per neuron and population, over the whole traces");
+    cmd->add_flag("--chain", o->chain,
+                  "List the spikes before the divergence (traces hold no synapses)");
     cmd->add_flag("--json", o->json, "Print one JSON object instead of text");
     cmd->add_flag("-q,--quiet", console.quiet, "No progress");
     cmd->callback([=, &exit_code, &console] { exit_code = diff(*o, console); });

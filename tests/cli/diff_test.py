@@ -132,6 +132,11 @@ def main():
             checks.equal(sorted((total.get("missing"), total.get("extra"))), [0, 1],
                          f"{a} {b}: spike_diff")
             expect(a, b, "MATCH", None, "--mask", "spike")
+            # Without a network the chain lists what fired before, and nothing of other times.
+            chain = expect(a, b, "DIVERGED", (T, N, "spike"), "--chain").get("causal_chain", {})
+            earlier = [node for node in chain.get("nodes", []) if node["kind"] == "spike"]
+            checks.equal(chain.get("connectivity"), False, f"{a} {b}: connectivity of the chain")
+            checks.equal(all(node["timestep"] < T for node in earlier), True, f"{a} {b}: chain")
 
         for a, b in (("full.h5", "step.h5"), ("step.h5", "full.h5")):
             j = expect(a, b, "INCONCLUSIVE", None)
