@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+// The core is tests/unit/analysis/simulator.cpp, which follows docs/model.md on its own, under
+// another description than the one that the search starts from.
+#include "spikelock/analysis/fit.hpp"
+
+#include <algorithm>
+#include <catch2/catch_get_random_seed.hpp>
+#include <catch2/catch_test_macros.hpp>
+
+#include "simulator.hpp"
+#include "spikelock/base/random.hpp"
+#include "spikelock/golden/golden_source.hpp"
+#include "spikelock/golden/random_network.hpp"
+#include "spikelock/golden/stimulus.hpp"
+
+namespace {
+using namespace spikelock;
+using analysis::FitChange;
+using analysis::FitReport;
+using Values = std::vector<std::pair<std::string, std::string>>;
+
+constexpr std::uint64_t kSteps = 256;
+
+/// Every branch of the arithmetic is reached: little headroom, decays that leave remainders.
+golden::Network busy_network(std::uint64_t seed) {
+    golden::RandomNetworkOptions options;
+    options.min_neurons = options.max_neurons = 24;
+    options.min_axons = options.max_axons = 12;
+    options.max_synapses = 600;
+    options.random_widths = options.random_modes = false;
+    options.arithmetic.v_bits = 9;
+    options.arithmetic.u_bits = 10;
+    options.arithmetic.acc_bits = 9;
+    options.arithmetic.weight_bits = 6;
+    options.arithmetic.leak_frac = 6;
+    options.min_activity = 0.05;
+    for (std::uint64_t k = 0; k < 200; ++k) {
+        auto net = golden::random_network(seed * 1000 + k, options);
+        if (!net) continue;
+        const auto set = [&](auto predicate) {
+            return std::ranges::count_if(net->neurons, predicate) > 2;
+        };
+        using P = golden::NeuronParams;
+        // Room for one more in every parameter.
+        const bool room = std::ranges::all_of(net->neurons, [](const P& p) {
+            return p.refractory < 200 && p.leak < 60 && p.u_decay < 60;
+        });
+        if (room && set([](const P& p) { return p.cuba; }) &&
+            set([](const P& p) { return !p.cuba; }) &&
+            set([](const P& p) { return p.refractory > 0 && p.refractory < 6; }) &&
+            set([](const P& p) { return p.leak > 0; }))
+            return *net;
+    }
+    FAIL("no busy network");
+    return {};
+}
+
+golden::Network changed(const golden::Network& net, const Values& values) {
+    std::vector<FitChange> changes;
+    for (const auto& [option, value] : values) changes.push_back({option, {}, value, {}, {}});
+    const auto result = analysis::apply_changes(net, changes);
+    REQUIRE(result);
+    return *result;
+}
+
+FitReport fitted(const golden::Network& start, const golden::Network& core,
+                 const trace::Stimulus& stimulus, const analysis::FitOptions& options = {}) {
+    const auto report = analysis::fit_description(
+        start, stimulus, analysis::test::simulate(core, stimulus), options);
+    REQUIRE(report);
+    return *report;
+}
+
+std::string text(const FitReport& report) {
+    std::string all;
+    for (const auto& list : {report.explanations, report.best}) {
+        for (const auto& c : list) {
+            all += c.explains ? "explains:" : "up to " + std::to_string(c.updates) + ":";
+            for (const auto& change : c.changes) all += " " + change.option + "=" + change.to;
+            for (const auto& free : c.free) {
+                all += " [" + free.option;
+                for (const auto& value : free.others) all += " " + value;
+                all += "]";
+            }
+            all += "\n";
+        }
+    }
+    return all;
+}
+
+/// Every explanation, and every value that is said to be as good, must reproduce the core.
+void check_explanations(const FitReport& report, const golden::Network& start,
+                        const golden::Network& core, const trace::Stimulus& stimulus) {
+    const trace::ExecutionTrace recorded = analysis::test::simulate(core, stimulus);
+    const auto same = [&](const std::vector<FitChange>& changes) {
+        const auto net = analysis::apply_changes(start, changes);
+        REQUIRE(net);
+        const trace::ExecutionTrace own = analysis::test::simulate(*net, stimulus);
+        for (std::uint64_t t = 0; t < recorded.n_steps(); ++t) {
+            for (std::uint32_t n = 0; n < recorded.n_neurons(); ++n) {
+                if (own.spike(t, n) != recorded.spike(t, n)) return false;
+                for (std::size_t f = 0; f < recorded.shape().fields.size(); ++f) {
+                    const int o = own.shape().field_index(recorded.shape().fields[f].name);
+                    const auto value = o < 0 ? 0 : own.raw(static_cast<std::size_t>(o), t, n);
+                    if (value != recorded.raw(f, t, n)) return false;
+                }
+            }
+        }
+        return true;
+    };
+    for (const auto& e : report.explanations) {
+        CHECK(same(e.changes));
+        for (const auto& free : e.free) {
+            CAPTURE(free.option, free.others.front());
+            auto changes = e.changes;
+            std::erase_if(changes, [&](const FitChange& c) { return c.option == free.option; });
+            changes.push_back({free.option, {}, free.others.front(), {}, {}});
+            CHECK(same(changes));
+        }
+    }
+}
+
+const std::vector<Values>& single_changes() {
+    static const std::vector<Values> all = {{{"leak_mode", "multiply"}},
+                                            {{"rounding", "toward_zero"}},
+                                            {{"rounding", "away_from_zero"}},
+                                            {{"rounding", "nearest_even"}},
+                                            {{"v_overflow", "wrap"}},
+                                            {{"acc_overflow", "saturate"}},
+                                            {{"compare", ">"}},
+                                            {{"reset_mode", "subtract"}},
+                                            {{"v_bits", "10"}},
+                                            {{"acc_bits", "10"}},
+                                            {{"u_bits", "9"}},
+                                            {{"refractory", "-1"}},
+                                            {{"refractory", "+1"}},
+                                            {{"refractory", "+1 where not 0"}},
+                                            {{"leak", "-1"}},
+                                            {{"leak", "+1"}},
+                                            {{"leak", "no leak"}},
+                                            {{"u_decay", "+1"}},
+                                            {{"v_reset", "0"}},
+                                            {{"bias", "0"}}};
+    return all;
+}
+}  // namespace
+
+TEST_CASE("fit finds every single change of the arithmetic", "[analysis][property]") {
+    const golden::Network start = busy_network(Catch::getSeed() % 1000);
+    const auto stimulus = analysis::test::input_for(start, 5, kSteps);
+    for (Values values : single_changes()) {
+        CAPTURE(values.front());
+        const golden::Network core = changed(start, values);
+        const FitReport report = fitted(start, core, *stimulus);
+        INFO(text(report));
+        REQUIRE(!report.explanations.empty());
+        CHECK(analysis::reports(report, values));
+        CHECK(report.explanations.front().changes.size() <= 1);
+        check_explanations(report, start, core, *stimulus);
+    }
+}
+
+TEST_CASE("fit finds weight_shift and u_shift in both directions", "[analysis][property]") {
+    golden::Network start = busy_network(3);
+    for (int shift : {0, 1, 4}) {
+        start.arithmetic.weight_shift = 2;
+        start.arithmetic.u_shift = 2;
+        const auto stimulus = analysis::test::input_for(start, 6, kSteps);
+        for (const char* option : {"weight_shift", "u_shift"}) {
+            const Values values = {{option, std::to_string(shift)}};
+            const FitReport report = fitted(start, changed(start, values), *stimulus);
+            INFO(text(report));
+            CHECK(analysis::reports(report, values));
+        }
+    }
+}
+
+TEST_CASE("fit finds pairs and triples of changes", "[analysis][property]") {
+    const std::uint64_t seed = Catch::getSeed();
+    const CounterRandom random(seed, 0x666974);
+    std::uint64_t draw = 0;
+    for (std::size_t size : {2U, 2U, 2U, 3U, 3U, 4U}) {
+        const golden::Network start = busy_network(seed % 1000 + draw);
+        const auto stimulus = analysis::test::input_for(start, 7, kSteps);
+        Values values;
+        while (values.size() < size) {
+            const auto& one = single_changes()[random.below(
+                static_cast<std::uint32_t>(single_changes().size()), draw++)][0];
+            if (std::ranges::none_of(values, [&](const auto& v) { return v.first == one.first; }))
+                values.push_back(one);
+        }
+        CAPTURE(seed, values);
+        const golden::Network core = changed(start, values);
+        const FitReport report = fitted(start, core, *stimulus);
+        INFO(text(report));
+        REQUIRE(!report.explanations.empty());
+        CHECK(analysis::reports(report, values));
+        check_explanations(report, start, core, *stimulus);
+    }
+}
+
+TEST_CASE("fit says that the start explains, and what the stimulus cannot tell apart",
+          "[analysis]") {
+    golden::Network start = busy_network(4);
+    // Far from every overflow of v and u.
+    start.arithmetic.v_bits = start.arithmetic.u_bits = 24;
+    const auto stimulus = analysis::test::input_for(start, 8, kSteps);
+    const FitReport report = fitted(start, start, *stimulus);
+    INFO(text(report));
+    REQUIRE(report.explanations.size() == 1);
+    const auto& e = report.explanations[0];
+    CHECK(e.changes.empty());
+    CHECK(e.updates == kSteps * start.n_neurons());
+    const auto free = std::ranges::find(e.free, "v_overflow", &analysis::FitFree::option);
+    REQUIRE(free != e.free.end());
+    CHECK(free->value == "saturate");
+    CHECK(free->others == std::vector<std::string>{"wrap"});
+    CHECK(std::ranges::none_of(e.free, [](const auto& f) { return f.option == "weight_shift"; }));
+    check_explanations(report, start, start, *stimulus);
+}
+
+TEST_CASE("fit reports how far the best gets where nothing explains", "[analysis]") {
+    const golden::Network start = busy_network(5);
+    const auto stimulus = analysis::test::input_for(start, 9, kSteps);
+    const auto recorded = analysis::test::simulate(start, *stimulus);
+    const int v = recorded.shape().field_index("v");
+    REQUIRE(v >= 0);
+    const auto at = recorded.raw(static_cast<std::size_t>(v), 200, 7);
+    const auto broken = analysis::test::with_value(recorded, "v", 200, 7, at == 0 ? 1 : at - 1);
+    analysis::FitOptions options;
+    options.rounds = 1;
+    const auto report = analysis::fit_description(start, *stimulus, broken, options);
+    REQUIRE(report);
+    INFO(text(*report));
+    CHECK(report->explanations.empty());
+    REQUIRE(!report->best.empty());
+    CHECK(report->best[0].changes.empty());
+    CHECK(report->best[0].timestep == 200);
+    CHECK(report->best[0].neuron == 7);
+    CHECK(report->best[0].field == "v");
+    CHECK(report->best[0].updates == 200 * start.n_neurons() + 7);
+    CHECK(report->complete);
+    CHECK(report->pairs > 1000);
+}
+
+TEST_CASE("fit compares only what the core shows", "[analysis]") {
+    const golden::Network start = busy_network(6);
+    const auto stimulus = analysis::test::input_for(start, 10, kSteps);
+    const Values values = {{"reset_mode", "subtract"}};
+    const auto whole = analysis::test::simulate(changed(start, values), *stimulus);
+    // v and spikes alone.
+    trace::Shape shape = whole.shape();
+    const auto v = static_cast<std::size_t>(shape.field_index("v"));
+    shape.fields = {shape.fields[v]};
+    trace::ExecutionTrace part(shape);
+    trace::BlockView block = whole.view();
+    block.fields = {block.fields[v]};
+    part.append(block);
+    const auto report = analysis::fit_description(start, *stimulus, part);
+    REQUIRE(report);
+    INFO(text(*report));
+    CHECK(analysis::reports(*report, values));
+}
+
+TEST_CASE("fit leaves out what is invalid and ends at its limit", "[analysis]") {
+    const golden::Network start = busy_network(7);
+    const auto stimulus = analysis::test::input_for(start, 11, kSteps);
+    const auto recorded = analysis::test::simulate(start, *stimulus);
+    const auto broken = analysis::test::with_value(recorded, "v", 100, 3, 99);
+    std::vector<std::uint8_t> valid(kSteps, 1);
+    valid[100] = 0;
+    trace::BlockView block = broken.view();
+    block.valid = valid;
+    trace::ExecutionTrace holed(broken.shape());
+    holed.append(block);
+    const auto report = analysis::fit_description(start, *stimulus, holed);
+    REQUIRE(report);
+    CHECK(report->start.explains);
+
+    analysis::FitOptions hurried;
+    hurried.limit_s = 0.0;
+    const auto cut = analysis::fit_description(start, *stimulus, broken, hurried);
+    REQUIRE(cut);
+    CHECK(!cut->complete);
+    CHECK(cut->explanations.empty());
+    CHECK(!cut->best.empty());
+}
+
+TEST_CASE("fit refuses recordings that do not belong to the network", "[analysis]") {
+    const golden::Network start = busy_network(8);
+    const auto stimulus = analysis::test::input_for(start, 12, kSteps);
+    const auto recorded = analysis::test::simulate(start, *stimulus);
+    const auto shorter = analysis::test::input_for(start, 12, kSteps - 1);
+    const auto long_recording = analysis::fit_description(start, *shorter, recorded);
+    REQUIRE(!long_recording);
+    CHECK(long_recording.error().code == Errc::Mismatch);
+    const auto late =
+        analysis::fit_description(start, *stimulus, analysis::test::part_of(recorded, 10, 20));
+    REQUIRE(!late);
+    CHECK(late.error().code == Errc::Mismatch);
+    CHECK(!analysis::apply_changes(start, std::vector<FitChange>{{"nothing", {}, "1", {}, {}}}));
+    CHECK(!analysis::apply_changes(start, std::vector<FitChange>{{"rounding", {}, "up", {}, {}}}));
+}
