@@ -95,6 +95,10 @@ int run_command_line(const std::vector<std::string>& arguments, Console& console
     add_record(app, exit_code, console);
     add_quantise(app, exit_code, console);
     add_recover(app, exit_code, console);
+    add_signals(app, exit_code, console);
+    add_check(app, exit_code, console);
+    add_cache(app, exit_code, console);
+    add_init(app, exit_code, console);
 
     console.command_line = "spikelock";
     for (const std::string& argument : arguments)

@@ -34,5 +34,9 @@ void add_show(CLI::App& app, int& exit_code, Console& console);
 void add_quantise(CLI::App& app, int& exit_code, Console& console);
 void add_record(CLI::App& app, int& exit_code, Console& console);
 void add_recover(CLI::App& app, int& exit_code, Console& console);
+void add_signals(CLI::App& app, int& exit_code, Console& console);
+void add_check(CLI::App& app, int& exit_code, Console& console);
+void add_cache(CLI::App& app, int& exit_code, Console& console);
+void add_init(CLI::App& app, int& exit_code, Console& console);
 
 }  // namespace spikelock::app

@@ -1,0 +1,912 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "command_line.hpp"
+#include "spikelock/base/text.hpp"
+#include "spikelock/manifest/manifest.hpp"
+#include "spikelock/sim/elaborate.hpp"
+
+namespace spikelock::app {
+
+namespace fs = std::filesystem;
+using sim::Design;
+using sim::Variable;
+
+namespace {
+struct InitOptions {
+    std::vector<std::string> sources;
+    std::string top;
+    std::string output = "cosim.toml";
+    std::vector<std::string> include_dirs;
+    std::vector<std::string> defines;
+    std::string language;
+    bool force = false;
+};
+
+using Words = std::vector<std::string>;
+
+/// The words of a name in lower case: "spkValid_o" gives spk, valid, o.
+Words words_of(const std::string& name) {
+    Words words;
+    std::string word;
+    for (std::size_t i = 0; i < name.size(); ++i) {
+        const auto c = static_cast<unsigned char>(name[i]);
+        const bool hump = i > 0 && std::isupper(c) != 0 &&
+                          std::islower(static_cast<unsigned char>(name[i - 1])) != 0;
+        if ((c == '_' || c == '.' || hump) && !word.empty()) {
+            words.push_back(word);
+            word.clear();
+        }
+        if (std::isalnum(c) != 0) word += static_cast<char>(std::tolower(c));
+    }
+    if (!word.empty()) words.push_back(word);
+    return words;
+}
+
+/// The same without the direction at the end.
+Words stem_of(const std::string& name) {
+    Words words = words_of(name);
+    if (words.size() > 1 &&
+        (words.back() == "i" || words.back() == "o" || words.back() == "ni" || words.back() == "q"))
+        words.pop_back();
+    return words;
+}
+
+bool has(const Words& words, std::initializer_list<const char*> any) {
+    return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+        return std::any_of(any.begin(), any.end(), [&](const char* one) { return word == one; });
+    });
+}
+
+/// Words before the first that is one of `roles`; nothing where none is.
+std::optional<Words> before(const Words& words, std::initializer_list<const char*> roles) {
+    for (std::size_t k = 0; k < words.size(); ++k)
+        if (has({words[k]}, roles))
+            return Words(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(k));
+    return std::nullopt;
+}
+
+bool begins_with(const Words& words, const Words& prefix) {
+    return words.size() > prefix.size() && std::equal(prefix.begin(), prefix.end(), words.begin());
+}
+
+/// Field of the golden that a name speaks of; empty: none.
+std::string field_of(const Words& words) {
+    if (has(words, {"th", "thr", "vth", "threshold", "reset", "rst", "leak", "next", "d", "max",
+                    "min", "valid", "ready", "addr", "sum", "decayed", "sat", "weight"}))
+        return {};
+    if (has(words, {"refr", "refractory", "refrac"})) return "refr";
+    if (has(words, {"syn", "isyn", "acc", "psc", "synaptic"})) return "i_syn";
+    if (has(words, {"v", "vm", "vmem", "membrane", "potential", "pot", "voltage"})) return "v";
+    if (words.size() <= 2 && has(words, {"u"})) return "u";
+    return {};
+}
+
+bool is_spike(const Words& words) {
+    return has(words, {"spike", "spikes", "spk", "fire", "fired", "spiking"}) &&
+           !has(words, {"count", "counter", "ready", "valid", "addr"});
+}
+
+std::string quoted(const std::string& text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out + "\"";
+}
+
+std::optional<std::uint64_t> value_of(const std::string& literal) {
+    const std::size_t quote = literal.find('\'');
+    if (quote == std::string::npos) return std::nullopt;
+    std::size_t at = quote + 1;
+    if (at < literal.size() && literal[at] == 's') ++at;
+    if (at >= literal.size() || literal[at] != 'h') return std::nullopt;
+    const std::string digits = literal.substr(at + 1);
+    if (digits.empty() || digits.size() > 15 ||
+        digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
+        return std::nullopt;
+    return std::stoull(digits, nullptr, 16);
+}
+
+/// One [[observe]] entry.
+struct Observed {
+    std::string field;
+    std::string value;
+    std::string valid;
+    std::string index;
+    std::string ready;
+    std::string why;
+};
+
+struct Input {
+    std::string valid;
+    std::string ready;
+    std::string address;
+};
+
+/// What was made of a design. An empty name was not found.
+struct Guess {
+    std::string clock;
+    std::string clock_why;
+    std::string reset;
+    bool reset_low = true;
+    std::string reset_why;
+    std::string start;
+    std::string done;
+    std::string idle;
+    bool parallel = false;  ///< all neurons side by side: a timestep may be a clock
+    std::uint64_t neurons = 0;
+    std::vector<std::string> enables;  ///< inputs to hold at 1
+    std::vector<Input> inputs;
+    std::vector<Observed> observed;
+    std::string side_band;
+    std::string config_write, config_address, config_data, config_read;
+    std::string clear;
+    std::string threshold;
+    std::uint32_t threshold_bits = 0;
+    std::set<std::string> used;        ///< ports that have a role
+    std::vector<std::string> unknown;  ///< what could not be guessed, one sentence each
+};
+
+class Guesser {
+public:
+    explicit Guesser(const Design& design) : d_(design) {}
+
+    Guess guess() {
+        clock_and_reset();
+        size();
+        config();
+        streams();
+        input_events();
+        values();
+        inside();
+        timestep();
+        side_band();
+        what_is_missing();
+        return std::move(g_);
+    }
+
+private:
+    bool is_free(const Variable& v) const { return !g_.used.contains(v.name); }
+    const Variable* port(const std::string& direction, bool one_bit,
+                         const std::function<bool(const Words&)>& fits) const {
+        for (const Variable& v : d_.ports)
+            if (v.direction == direction && is_free(v) && !v.is_array && (v.bits == 1) == one_bit &&
+                fits(stem_of(v.name)))
+                return &v;
+        return nullptr;
+    }
+    std::string take(const Variable* v) {
+        if (!v) return {};
+        g_.used.insert(v->name);
+        return v->name;
+    }
+
+    void clock_and_reset() {
+        std::uint32_t most = 0;
+        for (const Variable& v : d_.ports) {
+            const auto use = d_.clock_uses.find(v.name);
+            if (v.bits != 1 || use == d_.clock_uses.end()) continue;
+            const std::uint32_t blocks = use->second.posedge_first + use->second.negedge_first;
+            if (blocks <= most) continue;
+            most = blocks;
+            g_.clock = v.name;
+            g_.clock_why = fmt::format("its edge is waited for in {} of {} clocked blocks", blocks,
+                                       d_.clocked_blocks);
+        }
+        if (g_.clock.empty()) {
+            g_.clock = take(port("input", true, [](const Words& w) {
+                return has(w, {"clk", "clock", "ck"});
+            }));
+            if (!g_.clock.empty()) g_.clock_why = "by its name";
+        }
+        if (!g_.clock.empty()) g_.used.insert(g_.clock);
+
+        std::uint32_t best = 0;
+        for (const Variable& v : d_.ports) {
+            const auto use = d_.clock_uses.find(v.name);
+            if (v.bits != 1 || v.name == g_.clock || use == d_.clock_uses.end()) continue;
+            const Words words = words_of(v.name);
+            const std::string all = v.name;
+            std::string lower;
+            for (const char c : all)
+                lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+            const bool named =
+                lower.find("rst") != std::string::npos || lower.find("reset") != std::string::npos;
+            const sim::ClockUse& u = use->second;
+            const std::uint32_t async = u.async_low + u.async_high;
+            const std::uint32_t sync = u.sync_low + u.sync_high;
+            const std::uint32_t score =
+                (async > 0 ? 10000 + async : 0) + (named ? 5000 : 0) + std::min(sync, 4000U);
+            if (score <= best) continue;
+            best = score;
+            g_.reset = v.name;
+            if (async > 0) {
+                g_.reset_low = u.async_low >= u.async_high;
+                g_.reset_why = fmt::format("asynchronous, {} in {} clocked blocks",
+                                           g_.reset_low ? "negedge" : "posedge", async);
+            } else if (sync > 0) {
+                g_.reset_low = u.sync_low >= u.sync_high;
+                g_.reset_why =
+                    fmt::format("synchronous, sets constants in {} clocked blocks", sync);
+            } else {
+                const std::string& last = words.back();
+                g_.reset_low =
+                    last == "n" || last == "ni" || last == "b" || last == "l" ||
+                    (lower.size() > 3 && (lower.ends_with("rstn") || lower.ends_with("resetn") ||
+                                          lower.starts_with("nrst")));
+                g_.reset_why = "by its name alone";
+            }
+        }
+        if (!g_.reset.empty()) g_.used.insert(g_.reset);
+    }
+
+    void size() {
+        for (const Variable& v : d_.ports)
+            if (v.direction == "output" && is_spike(stem_of(v.name)) && v.bits * v.words > 1 &&
+                !has(words_of(v.name), {"neuron", "id", "idx", "index"}))
+                g_.neurons = v.is_array ? v.words : v.bits;
+        if (g_.neurons == 0 && !d_.slices.empty()) g_.neurons = d_.slices.front().count;
+        if (g_.neurons > 1) g_.parallel = true;
+        for (const Variable& v : d_.parameters) {
+            const Words words = words_of(v.name);
+            if (g_.neurons == 0 && v.kind == Variable::Kind::Parameter &&
+                has(words, {"neurons", "neuron", "nneurons", "numneurons"}) &&
+                !has(words, {"width", "bits", "w", "addr"}))
+                g_.neurons = value_of(v.value).value_or(0);
+        }
+    }
+
+    void config() {
+        for (const Variable& v : d_.ports) {
+            const Words words = stem_of(v.name);
+            if (v.direction != "input" || v.bits != 1 || !is_free(v)) continue;
+            const auto prefix = before(words, {"we", "wen", "wr", "write", "wvalid"});
+            if (!prefix || prefix->empty()) continue;
+            const Variable* address = nullptr;
+            const Variable* data = nullptr;
+            const Variable* read = nullptr;
+            for (const Variable& other : d_.ports) {
+                const Words w = stem_of(other.name);
+                if (!begins_with(w, *prefix) || other.bits < 2 || other.is_array) continue;
+                if (other.direction == "input" && has(w, {"addr", "address", "waddr", "adr"}))
+                    address = &other;
+                if (other.direction == "input" && has(w, {"data", "wdata", "din", "wd"}))
+                    data = &other;
+                if (other.direction == "output" && has(w, {"data", "rdata", "dout", "rd", "q"}))
+                    read = &other;
+            }
+            if (!address || !data) continue;
+            g_.config_write = take(&v);
+            g_.config_address = take(address);
+            g_.config_data = take(data);
+            g_.config_read = take(read);
+            return;
+        }
+    }
+
+    void streams() {
+        for (const Variable& v : d_.ports) {
+            if (v.direction != "output" || v.bits != 1 || !is_free(v)) continue;
+            const auto prefix = before(stem_of(v.name), {"valid", "vld", "strobe", "stb"});
+            if (!prefix) continue;
+            const Variable* index = nullptr;
+            const Variable* ready = nullptr;
+            std::vector<std::pair<std::string, const Variable*>> fields;
+            for (const Variable& other : d_.ports) {
+                const Words w = stem_of(other.name);
+                if (&other == &v || other.is_array || !begins_with(w, *prefix)) continue;
+                const Words rest(w.begin() + static_cast<std::ptrdiff_t>(prefix->size()), w.end());
+                if (other.direction == "input" && has(rest, {"ready", "rdy"})) ready = &other;
+                if (other.direction != "output") continue;
+                if (has(rest, {"neuron", "id", "idx", "index", "addr", "address", "nid"}))
+                    index = &other;
+                else if (const std::string field = field_of(rest); !field.empty())
+                    fields.emplace_back(field, &other);
+            }
+            if (!index) continue;
+            const bool spikes =
+                fields.empty() && has(*prefix, {"spk", "spike", "spikes", "fire", "aer", "event",
+                                                "ev", "out", "aerout"});
+            if (!spikes && fields.empty()) continue;
+            take(&v);
+            take(index);
+            take(ready);
+            if (spikes && !seen("spike"))
+                g_.observed.push_back({"spike",
+                                       {},
+                                       v.name,
+                                       index->name,
+                                       ready ? ready->name : "",
+                                       "a stream: valid and the neuron's number, by their names"});
+            for (const auto& [field, from] : fields)
+                if (!seen(field))
+                    g_.observed.push_back(
+                        {field, take(from), v.name, index->name, ready ? ready->name : "",
+                         "a stream: valid and the neuron's number, by their names"});
+        }
+    }
+    bool seen(const std::string& field) const {
+        return std::any_of(g_.observed.begin(), g_.observed.end(),
+                           [&](const Observed& o) { return o.field == field; });
+    }
+
+    void input_events() {
+        for (const Variable& v : d_.ports) {
+            if (v.direction != "input" || v.bits != 1 || !is_free(v)) continue;
+            const auto prefix = before(stem_of(v.name), {"valid", "vld"});
+            if (!prefix) continue;
+            const Variable* ready = nullptr;
+            const Variable* address = nullptr;
+            for (const Variable& other : d_.ports) {
+                const Words w = stem_of(other.name);
+                if (!begins_with(w, *prefix) || !is_free(other)) continue;
+                if (other.direction == "output" && other.bits == 1 && has(w, {"ready", "rdy"}))
+                    ready = &other;
+                if (other.direction == "input" && other.bits > 1 && !other.is_array &&
+                    (!address || has(w, {"addr", "address", "axon", "id"})))
+                    address = &other;
+            }
+            if (!address) continue;
+            take(&v);
+            g_.inputs.push_back({v.name, take(ready), take(address)});
+        }
+    }
+
+    /// A port that shows all neurons at once, as an expression for neuron i.
+    std::string per_neuron(const Variable& v, std::uint32_t least_bits) const {
+        if (g_.neurons == 0) return {};
+        if (v.is_array) return v.words == g_.neurons ? v.name + "[i]" : std::string();
+        if (v.bits % g_.neurons != 0) return {};
+        const std::uint64_t width = v.bits / g_.neurons;
+        if (width < least_bits || width > 64) return {};
+        if (g_.neurons == 1) return v.name;
+        return width == 1 ? v.name + "[i]" : fmt::format("{}[{}*i +: {}]", v.name, width, width);
+    }
+    void values() {
+        // A module with one spike output and no copies is a single neuron.
+        if (g_.neurons == 0 && d_.loops.empty() && g_.observed.empty() && g_.inputs.empty())
+            for (const Variable& v : d_.ports)
+                if (v.direction == "output" && v.bits == 1 && is_spike(stem_of(v.name))) {
+                    g_.neurons = 1;
+                    g_.parallel = true;
+                }
+        for (const Variable& v : d_.ports) {
+            if (v.direction != "output" || !is_free(v)) continue;
+            const Words words = stem_of(v.name);
+            if (is_spike(words) && !seen("spike")) {
+                if (const std::string value = per_neuron(v, 1);
+                    !value.empty() && (v.is_array ? v.bits : v.bits / g_.neurons) == 1)
+                    g_.observed.push_back({"spike", value, {}, {}, {}, "by its name and width"});
+                else
+                    continue;
+                take(&v);
+            } else if (const std::string field = field_of(words); !field.empty() && !seen(field)) {
+                const std::string value = per_neuron(v, 2);
+                if (value.empty()) continue;
+                g_.observed.push_back({field, value, {}, {}, {}, "by its name and width"});
+                take(&v);
+            }
+        }
+        // Without telling names, what a loop of neurons drives: one bit each is a spike, if there
+        // is one such port; a number each the potential, again if there is one.
+        for (const bool wide : {false, true}) {
+            const sim::SlicedPort* only = nullptr;
+            std::size_t count = 0;
+            for (const sim::SlicedPort& s : d_.slices) {
+                const Variable* v = find(s.port);
+                if (!v || v->direction != "output" || !is_free(*v) || (s.width > 1) != wide)
+                    continue;
+                only = &s;
+                ++count;
+            }
+            const std::string field = wide ? "v" : "spike";
+            if (count != 1 || seen(field)) continue;
+            const std::string value = per_neuron(*find(only->port), 1);
+            if (value.empty()) continue;
+            g_.observed.push_back(
+                {field, value, {}, {}, {}, "by its width alone: one slice for each of the copies"});
+            g_.used.insert(only->port);
+        }
+    }
+    const Variable* find(const std::string& name) const {
+        for (const Variable& v : d_.ports)
+            if (v.name == name) return &v;
+        return nullptr;
+    }
+
+    /// State inside the core, for fields that no port shows.
+    void inside() {
+        for (const char* wanted : {"v", "u", "refr"}) {
+            if (seen(wanted)) continue;
+            const Variable* best = nullptr;
+            for (const Variable& v : d_.signals) {
+                const std::size_t dot = v.name.rfind('.');
+                const std::string last = dot == std::string::npos ? v.name : v.name.substr(dot + 1);
+                if (field_of(stem_of(last)) != wanted || v.bits < 2 || v.bits > 32) continue;
+                const bool memory = v.is_array && v.words > 1 && v.copies == 1 &&
+                                    (g_.neurons < 2 || v.words == g_.neurons);
+                const bool copied = !v.is_array && v.copies > 1 && v.copies == g_.neurons &&
+                                    v.name.find("{i}") != std::string::npos;
+                if (!memory && !copied) continue;
+                // A register is meant, not what is computed for it.
+                if (!best || last.ends_with("_q") || last.ends_with("_r")) best = &v;
+            }
+            if (!best) continue;
+            g_.observed.push_back({wanted,
+                                   best->is_array ? best->name + "[i]" : best->name,
+                                   {},
+                                   {},
+                                   {},
+                                   best->is_array ? "a memory, by its name"
+                                                  : "a register in each copy, by its name"});
+        }
+    }
+
+    void timestep() {
+        g_.start = take(port("input", true, [](const Words& w) {
+            return has(w, {"start", "tick", "go", "trigger"});
+        }));
+        g_.done = take(port("output", true, [](const Words& w) {
+            return has(w, {"done", "finished", "finish", "eot"});
+        }));
+        if (const Variable* busy =
+                port("output", true, [](const Words& w) { return has(w, {"busy"}); }))
+            g_.idle = "!" + take(busy);
+        else if (const Variable* idle =
+                     port("output", true, [](const Words& w) { return has(w, {"idle"}); }))
+            g_.idle = take(idle);
+        g_.clear = take(port("input", true, [](const Words& w) {
+            return has(w, {"clear", "clr"});
+        }));
+        if (g_.parallel && g_.start.empty() && g_.done.empty())
+            while (const Variable* enable = port("input", true, [](const Words& w) {
+                       return has(w, {"step", "en", "enable", "ena", "ce", "run"});
+                   }))
+                g_.enables.push_back(take(enable));
+        if (g_.enables.empty() && g_.start.empty() && !g_.parallel)
+            g_.start = take(port("input", true, [](const Words& w) { return has(w, {"step"}); }));
+        for (const Variable& v : d_.ports)
+            if (v.direction == "input" && v.bits > 1 && v.bits <= 32 && !v.is_array && is_free(v) &&
+                has(stem_of(v.name), {"th", "thr", "vth", "threshold"})) {
+                g_.threshold_bits = v.bits;
+                g_.threshold = take(&v);
+                break;
+            }
+    }
+
+    void side_band() {
+        for (const Variable& v : d_.ports) {
+            if (v.direction != "input" || !is_free(v)) continue;
+            const Words w = stem_of(v.name);
+            const bool named =
+                has(w, {"current", "curr", "isyn", "syn", "stim", "stimulus", "iin"}) ||
+                (w.size() == 2 && w[0] == "i" && w[1] == "in") || (w.size() == 1 && w[0] == "i");
+            const bool sliced = std::any_of(
+                d_.slices.begin(), d_.slices.end(),
+                [&](const sim::SlicedPort& s) { return s.port == v.name && s.width > 1; });
+            if (!named && !sliced) continue;
+            const std::string value = per_neuron(v, 2);
+            if (value.empty()) continue;
+            g_.side_band = value;
+            take(&v);
+            return;
+        }
+    }
+
+    void what_is_missing() {
+        if (g_.clock.empty())
+            g_.unknown.emplace_back("the clock: no input's edge is waited for anywhere");
+        if (g_.reset.empty()) g_.unknown.emplace_back("the reset, if there is one");
+        if (!g_.parallel && (g_.start.empty() || g_.done.empty()))
+            g_.unknown.emplace_back("how a timestep begins and ends ([timestep])");
+        if (!seen("spike")) g_.unknown.emplace_back("where spikes are seen ([[observe]] spike)");
+        if (!seen("v")) g_.unknown.emplace_back("where potentials are seen ([[observe]] v)");
+        if (g_.inputs.empty() && g_.side_band.empty())
+            g_.unknown.emplace_back("how input enters ([[input]] or [[side_band]])");
+        for (const Input& input : g_.inputs)
+            if (input.ready.empty())
+                g_.unknown.push_back("what says that input '" + input.valid +
+                                     "' is taken (taken as always ready)");
+    }
+
+    const Design& d_;
+    Guess g_;
+};
+
+std::string shown(const Variable& v) {
+    std::string text = v.name + " (" + (v.is_array ? fmt::format("{} x ", v.words) : "") +
+                       fmt::format("{} bit{}", v.bits, v.bits == 1 ? "" : "s");
+    if (v.copies > 1) text += fmt::format(", {} copies", v.copies);
+    return text + ")";
+}
+
+/// A comment that names things, wrapped.
+void comment_list(std::string& out, const std::string& title, const std::vector<std::string>& names,
+                  std::size_t most = 24) {
+    if (names.empty()) return;
+    out += "# " + title + "\n";
+    std::string line = "#  ";
+    for (std::size_t k = 0; k < std::min(most, names.size()); ++k) {
+        const std::string word = " " + names[k] + (k + 1 < names.size() ? "," : "");
+        if (line.size() + word.size() > 100) {
+            out += line + "\n";
+            line = "#  ";
+        }
+        line += word;
+    }
+    if (names.size() > most) line += fmt::format(" and {} more", names.size() - most);
+    out += line + "\n";
+}
+
+std::string toml_list(const std::vector<std::string>& items) {
+    std::string out = "[";
+    for (const std::string& item : items) out += (out.size() > 1 ? ", " : "") + quoted(item);
+    return out + "]";
+}
+
+std::string seen_from(const std::string& folder, const std::string& path) {
+    const fs::path full = fs::absolute(path).lexically_normal();
+    std::string relative = full.lexically_proximate(folder).string();
+    // Far away, the path from the root is the clearer one.
+    return relative.starts_with("../../../../") ? full.string() : relative;
+}
+
+struct Build {
+    std::string folder;  ///< of the manifest
+    std::vector<std::string> sources;
+    std::vector<std::string> include_dirs;
+    std::vector<std::string> defines;
+    std::string language;
+};
+
+std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
+    const auto or_open = [](const std::string& name, const char* open) {
+        return quoted(name.empty() ? std::string("FILL_IN_") + open : name);
+    };
+    std::string out = "# First manifest of " + d.top +
+                      ", as guessed by 'spikelock init': check every line against the core.\n";
+    if (g.unknown.empty()) {
+        out += "# Everything that a run needs but the network was guessed.\n";
+    } else {
+        out += "# Not guessed; where a name is needed it is FILL_IN_...:\n";
+        for (const std::string& what : g.unknown) out += "# - " + what + "\n";
+    }
+    out +=
+        "# 'spikelock signals' lists the names that can be used, 'spikelock check' tries them.\n\n";
+    out += "clock = " + or_open(g.clock, "clock");
+    if (!g.clock_why.empty()) out += "  # " + g.clock_why;
+    out += "\n\n[core]\ntop = " + quoted(d.top) + "\n";
+    if (!d.other_tops.empty())
+        comment_list(out, "Also not instantiated by anything (--top chooses):", d.other_tops);
+    std::vector<std::string> files;
+    for (const std::string& s : b.sources) files.push_back(seen_from(b.folder, s));
+    out += "sources = " + toml_list(files) + "\n";
+    std::vector<std::string> dirs;
+    for (const std::string& s : b.include_dirs) dirs.push_back(seen_from(b.folder, s));
+    if (!dirs.empty()) out += "include_dirs = " + toml_list(dirs) + "\n";
+    if (!b.defines.empty()) out += "defines = " + toml_list(b.defines) + "\n";
+    if (b.language != "1800-2017") out += "language = " + quoted(b.language) + "\n";
+
+    std::string parameters;
+    for (const Variable& v : d.parameters) {
+        if (v.kind != Variable::Kind::Parameter || v.value.empty()) continue;
+        const auto value = value_of(v.value);
+        parameters +=
+            "# " + v.name + " = " + (value ? std::to_string(*value) : quoted(v.value)) + "\n";
+    }
+    if (!parameters.empty())
+        out +=
+            "\n# Parameters with their defaults; take off the # to change "
+            "one.\n[core.parameters]\n" +
+            parameters;
+
+    out +=
+        "\n# The network that the core holds, and what it is given (docs/manifest.md).\n"
+        "# [network]\n# json = \"net.json\"  # or nir = \"net.nir\" and [network.quantise]\n#\n"
+        "# [stimulus]\n";
+    out += g.side_band.empty() ? "# kind = \"poisson\"\n# probability = 0.1\n"
+                               : "# kind = \"current\"\n# current = 100\n# noise = 50\n";
+    out += "# steps = 1000\n";
+
+    if (!g.config_write.empty()) {
+        out +=
+            "\n# Guess, by names: one write a clock. [[map]] entries say what stands where:\n"
+            "# [[map]]\n# array = \"neuron\"\n# address = \"0x1000 + n\"\n# value = "
+            "\"threshold\"\n[config]\nwrite = " +
+            quoted(g.config_write) + "\naddress = " + quoted(g.config_address) +
+            "\ndata = " + quoted(g.config_data) + "\n";
+        if (!g.config_read.empty())
+            out += "read_data = " + quoted(g.config_read) +
+                   "\nread_latency = 1  # clock edges from address to data: not guessed\n";
+    }
+    if (g.reset.empty()) {
+        out += "\n# [[startup]]\n# reset = \"FILL_IN_reset\"\n# active = \"low\"\n";
+    } else {
+        out += "\n# " + g.reset_why + "\n[[startup]]\nreset = " + quoted(g.reset) +
+               "\nactive = " + (g.reset_low ? "\"low\"" : "\"high\"") + "\nclocks = 4\n";
+    }
+    if (!g.threshold.empty()) {
+        out +=
+            "\n[[startup]]\nload = \"maps\"\n\n# Guess, by its name: an input that holds the "
+            "threshold of all neurons.\n[[map]]\narray = \"global\"\nmemory = " +
+            quoted(g.threshold) +
+            fmt::format("\nwidth = {}\nvalue = \"threshold\"\n", g.threshold_bits);
+    } else {
+        out +=
+            "\n# Once there are [[map]] entries (weights, thresholds, ...):\n# [[startup]]\n"
+            "# load = \"maps\"\n";
+    }
+    for (const std::string& enable : g.enables)
+        out +=
+            "\n# Guess, by its name: held at 1, so that every clock is a "
+            "timestep.\n[[startup]]\nset = " +
+            quoted(enable) + "\nvalue = 1\n";
+    if (!g.clear.empty())
+        out += "\n# " + g.clear +
+               " may clear the state between samples:\n# [[state.clear]]\n# pulse = " +
+               quoted(g.clear) + "\n# until = " + quoted(g.done.empty() ? "FILL_IN_done" : g.done) +
+               "\n";
+
+    if (g.parallel && g.start.empty() && g.done.empty()) {
+        out += fmt::format(
+            "\n# Guess: {} neuron{} side by side and nothing that starts or ends a timestep.\n"
+            "[timestep]\nkind = \"clocked\"\nclocks = 1\n",
+            g.neurons, g.neurons == 1 ? "" : "s");
+    } else {
+        out += "\n";
+        if (g.start.empty() || g.done.empty())
+            out +=
+                "# If a timestep is a fixed number of clocks: kind = \"clocked\", clocks = N, "
+                "without start and done.\n";
+        else
+            out += "# Guess, by names.\n";
+        out += "[timestep]\nkind = \"handshake\"\nstart = " + or_open(g.start, "start") +
+               "\ndone = " + or_open(g.done, "done") + "\n";
+        if (!g.idle.empty()) out += "idle = " + quoted(g.idle) + "\n";
+    }
+
+    for (const Input& input : g.inputs)
+        out += "\n# Guess, by names.\n[[input]]\nvalid = " + quoted(input.valid) +
+               "\nready = " + quoted(input.ready.empty() ? "1" : input.ready) +
+               "\naddress = " + quoted(input.address) + "\n";
+    if (!g.side_band.empty())
+        out +=
+            "\n# Guess, by name and width: the current of each neuron.\n[[side_band]]\nname = "
+            "\"i_in\"\ntarget = " +
+            quoted(g.side_band) + "\n";
+    if (g.inputs.empty() && g.side_band.empty())
+        out +=
+            "\n# [[input]]\n# valid = \"FILL_IN_valid\"\n# ready = \"FILL_IN_ready\"\n"
+            "# address = \"FILL_IN_address\"\n";
+
+    bool spikes = false;
+    for (const Observed& o : g.observed) {
+        spikes = spikes || o.field == "spike";
+        out += "\n# Guess: " + o.why + ".\n[[observe]]\nfield = " + quoted(o.field) + "\n";
+        if (!o.valid.empty())
+            out += "valid = " + quoted(o.valid) + "\nindex = " + quoted(o.index) + "\n";
+        if (!o.ready.empty()) out += "ready = " + quoted(o.ready) + "\n";
+        if (!o.value.empty()) out += "value = " + quoted(o.value) + "\n";
+    }
+    if (!spikes)
+        out +=
+            "\n# Either a value for neuron i, e.g. spike_o[i], or a stream: valid and index.\n"
+            "[[observe]]\nfield = \"spike\"\nvalue = \"FILL_IN_spike\"\n";
+    const bool potentials = std::any_of(g.observed.begin(), g.observed.end(),
+                                        [](const Observed& o) { return o.field == "v"; });
+    if (!potentials)
+        out +=
+            "\n# [[observe]]\n# field = \"v\"\n# value = \"FILL_IN_v\"  # e.g. v_o[16*i +: 16], "
+            "or u_state.v_q[i] for a memory\n";
+
+    std::vector<std::string> inputs;
+    std::vector<std::string> outputs;
+    for (const Variable& v : d.ports) {
+        if (g.used.contains(v.name)) continue;
+        (v.direction == "output" ? outputs : inputs).push_back(shown(v));
+    }
+    std::vector<std::string> memories;
+    for (const Variable& v : d.signals)
+        if (v.is_array && v.words > 1 && v.bits > 0) memories.push_back(shown(v));
+    if (!inputs.empty() || !outputs.empty() || !memories.empty()) out += "\n";
+    comment_list(
+        out, "Inputs without a role; they stay 0 unless a [[startup]] entry sets them:", inputs);
+    comment_list(out, "Outputs without a role:", outputs);
+    comment_list(
+        out, "Memories inside, for [[observe]] (name[i]) and [[map]] (memory = name):", memories);
+    return out;
+}
+
+/// Where a missing include file is: beside the sources, one folder up, or in a folder beside them.
+std::string folder_of_include(const std::string& file, const std::vector<std::string>& sources) {
+    for (const std::string& source : sources) {
+        const fs::path here = fs::absolute(source).parent_path().lexically_normal();
+        for (const fs::path& base : {here, here.parent_path()}) {
+            std::error_code code;
+            if (fs::exists(base / file, code)) return base.string();
+            std::vector<fs::path> folders;
+            for (auto it = fs::directory_iterator(base, code);
+                 !code && it != fs::directory_iterator(); it.increment(code)) {
+                std::error_code own;
+                if (it->is_directory(own) && fs::exists(it->path() / file, own))
+                    folders.push_back(it->path());
+            }
+            if (!folders.empty()) return std::min_element(folders.begin(), folders.end())->string();
+        }
+    }
+    return {};
+}
+
+/// Elaborates, and helps itself to include folders and an older language where that is needed.
+Result<Design> elaborate(const InitOptions& o, Build& build, const Console& console) {
+    sim::ElaborateOptions options;
+    options.sources = build.sources;
+    options.top = o.top;
+    options.defines = o.defines;
+    options.temp_folder = fs::temp_directory_path().string();
+    options.stop = console.stop;
+    static const std::string missing = "Cannot find include file: ";
+    const bool plain_verilog =
+        std::all_of(build.sources.begin(), build.sources.end(),
+                    [](const std::string& s) { return fs::path(s).extension() == ".v"; });
+    for (int attempt = 0;; ++attempt) {
+        options.include_dirs = build.include_dirs;
+        options.language = build.language;
+        Result<Design> design = sim::elaborate(options);
+        if (design || attempt >= 16) return design;
+        const std::string& message = design.error().message;
+        if (const std::size_t at = message.find(missing); at != std::string::npos) {
+            std::string file = message.substr(at + missing.size());
+            file = file.substr(0, file.find_last_not_of(" '\n") + 1);
+            if (!file.empty() && file.front() == '\'') file.erase(0, 1);
+            const std::string folder = folder_of_include(file, build.sources);
+            if (folder.empty()) {
+                design.error().message += "; name its folder with -I FOLDER";
+                return design;
+            }
+            console.step("include folder found: " + folder);
+            build.include_dirs.push_back(folder);
+            continue;
+        }
+        if (plain_verilog && o.language.empty() && build.language == "1800-2017" &&
+            message.find("syntax error") != std::string::npos) {
+            build.language = "1364-2005";  // newer keywords may be names here
+            if (Result<Design> older =
+                    [&] {
+                        options.language = build.language;
+                        return sim::elaborate(options);
+                    }();
+                older) {
+                console.step("not SystemVerilog: language = \"1364-2005\"");
+                return older;
+            }
+            build.language = "1800-2017";
+        }
+        return design;
+    }
+}
+
+/// What in a design speaks of neurons; empty: nothing.
+std::string evidence_of(const Design& d) {
+    const auto speaks = [](const std::string& name) {
+        return has(
+            words_of(name),
+            {"neuron", "neurons",  "spike",    "spikes",  "spk",        "lif",   "izhikevich",
+             "izh",    "membrane", "vmem",     "synapse", "synapses",   "axon",  "axons",
+             "aer",    "snn",      "dendrite", "soma",    "refractory", "fired", "neuro"});
+    };
+    if (speaks(d.top)) return d.top;
+    for (const auto* list : {&d.ports, &d.parameters, &d.signals})
+        for (const Variable& v : *list)
+            if (speaks(v.name)) return v.name;
+    for (const sim::Instance& i : d.instances)
+        if (speaks(i.module)) return i.module;
+    return {};
+}
+
+int init(const InitOptions& o, Console& console) {
+    const bool to_stdout = o.output == "-";
+    std::error_code code;
+    if (!to_stdout && !o.force && fs::exists(o.output, code))
+        return console.fail({Errc::BadConfig,
+                             "exists already; --force overwrites it, -o FILE writes another",
+                             o.output});
+    Build build;
+    build.folder = (to_stdout ? fs::current_path() : fs::absolute(o.output).parent_path())
+                       .lexically_normal()
+                       .string();
+    build.defines = o.defines;
+    build.language = o.language.empty() ? "1800-2017" : o.language;
+    for (const std::string& s : o.sources) {
+        if (!fs::is_regular_file(s, code))
+            return console.fail({Errc::NotFound, "no such source file", s});
+        build.sources.push_back(fs::absolute(s).lexically_normal().string());
+    }
+    for (const std::string& s : o.include_dirs)
+        build.include_dirs.push_back(fs::absolute(s).lexically_normal().string());
+    Result<Design> design = elaborate(o, build, console);
+    if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
+    if (!design) return console.fail(design.error());
+
+    const std::string evidence = evidence_of(*design);
+    const bool arithmetic =
+        !design->sum_at.empty() && !design->compare_at.empty() && design->clocked_blocks > 0;
+    if (evidence.empty() && !arithmetic && !o.force)
+        return console.fail(
+            {Errc::NotFound,
+             fmt::format("nothing here looks like a spiking neuron: no name speaks of one, and {}; "
+                         "found {} ports, {} signals and {} clocked blocks. Is it the right file, "
+                         "or --top? --force writes a manifest all the same",
+                         design->clocked_blocks == 0 ? "nothing is clocked"
+                         : design->sum_at.empty()    ? "no two values are added"
+                                                     : "no value is compared with a threshold",
+                         design->ports.size(), design->signals.size(), design->clocked_blocks),
+             design->top});
+    const Guess guess = Guesser(*design).guess();
+    const std::string text = manifest_text(*design, guess, build);
+    const std::string path = to_stdout ? build.folder + "/cosim.toml" : o.output;
+    if (Result<manifest::Manifest> loads = manifest::parse_manifest(text, path); !loads)
+        return console.fail({Errc::Internal,
+                             "the manifest that was made does not load: " + loads.error().text(),
+                             path});
+    if (to_stdout) {
+        console.out << text;
+    } else {
+        const std::string temporary = o.output + ".new";
+        std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
+        file << text;
+        file.close();
+        if (file) fs::rename(temporary, o.output, code);
+        if (!file || code) {
+            fs::remove(temporary, code);
+            return console.fail({Errc::Io, "cannot write", o.output});
+        }
+        fmt::print(console.out, "{}: top {}, {} ports, {} signals inside\n", o.output, design->top,
+                   design->ports.size(), design->signals.size());
+    }
+    std::ostream& out = to_stdout ? console.err : console.out;
+    if (evidence.empty())
+        fmt::print(out, "no name speaks of neurons; taken for one because of {} and {}\n",
+                   design->sum_at, design->compare_at);
+    if (guess.unknown.empty()) fmt::print(out, "everything but the network was guessed\n");
+    for (const std::string& what : guess.unknown) fmt::print(out, "not guessed: {}\n", what);
+    if (!to_stdout)
+        fmt::print(out, "next: spikelock signals {0}, edit it, spikelock check {0}\n",
+                   shell_quoted(o.output));
+    return 0;
+}
+}  // namespace
+
+void add_init(CLI::App& app, int& exit_code, Console& console) {
+    auto o = std::make_shared<InitOptions>();  // shared by the parser and the callback
+    auto* cmd = app.add_subcommand(
+        "init",
+        "Write a first manifest for a core from its Verilog sources, as far as it can guess");
+    cmd->add_option("sources", o->sources, "Verilog or SystemVerilog files, in order")->required();
+    cmd->add_option("--top", o->top, "Top module (default: what nothing instantiates)");
+    cmd->add_option("-o,--output", o->output,
+                    "Manifest to write; - is stdout (default cosim.toml)");
+    cmd->add_option("-I,--include", o->include_dirs, "Folder of include files")
+        ->allow_extra_args(false);
+    cmd->add_option("-D,--define", o->defines, "NAME or NAME=value")->allow_extra_args(false);
+    cmd->add_option("--language", o->language, "Language version, e.g. 1364-2001");
+    cmd->add_flag("--force", o->force, "Overwrite; write even if nothing looks like a neuron");
+    cmd->add_flag("-q,--quiet", console.quiet, "No progress");
+    cmd->callback([=, &exit_code, &console] { exit_code = init(*o, console); });
+}
+
+}  // namespace spikelock::app
