@@ -22,6 +22,7 @@
 #include "spikelock/golden/network_json.hpp"
 #include "spikelock/sim/builder.hpp"
 #include "spikelock/sim/dut_source.hpp"
+#include "spikelock/sim/user_golden.hpp"
 #include "spikelock/trace/trace_writer.hpp"
 
 namespace spikelock::app {
@@ -91,9 +92,58 @@ std::string hash_text(const std::string& text) {
     return hash.hex();
 }
 
+/// The model that the core is compared with.
+struct Golden {
+    std::unique_ptr<trace::StepSource> source;
+    std::string name;      ///< "built in", or the user's file
+    std::string kernel;    ///< of the built-in one; "user" for others
+    std::string compiler;  ///< of the user's
+    std::string note;      ///< for the report; empty: built in
+    std::vector<std::pair<std::string, std::string>> files;  ///< of the user's, with SHA-256
+};
+
+Result<Golden> open_golden(const manifest::Manifest& m, const Experiment& e, golden::Kernel kernel,
+                           const RunOptions& o, const Console& console) {
+    Golden golden;
+    if (!m.golden.given()) {
+        Result<std::unique_ptr<golden::GoldenSource>> source =
+            golden::GoldenSource::create(e.network, {kernel});
+        if (!source) return source.error();
+        golden.name = "built in";
+        golden.kernel = (*source)->kernel();
+        golden.source = std::move(*source);
+        return golden;
+    }
+    sim::UserGoldenOptions options;
+    options.cache_dir = console.cache_dir;
+    options.force = o.rebuild;
+    options.wall_limit_s = o.wall_limit_s;
+    options.stop = console.stop;
+    options.log = [&](const std::string& line) { console.step(line); };
+    if (console.verbose)
+        options.print = [&](const std::string& line) { console.step("golden prints: " + line); };
+    Result<std::unique_ptr<sim::UserGolden>> source =
+        sim::UserGolden::create(m, e.network, options);
+    if (!source) return source.error();
+    golden.name = (*source)->name();
+    golden.kernel = "user";
+    golden.compiler = (*source)->compiler();
+    golden.files = (*source)->files();
+    std::string fields;
+    for (const auto& field : (*source)->shape().fields) fields += field.name + ", ";
+    golden.note = fmt::format("golden: {} (your own, shows {}spike), not the built-in model",
+                              golden.name, fields);
+    console.step(fmt::format("golden: {} ({})", golden.name,
+                             golden.compiler.empty()
+                                 ? m.golden.interpreter
+                                 : ((*source)->cached() ? "cached build" : "built") +
+                                       std::string(", ") + golden.compiler));
+    golden.source = std::move(*source);
+    return golden;
+}
+
 std::string provenance(const manifest::Manifest& m, const RunOptions& o, const Experiment& e,
-                       const sim::BuiltHost& host, const std::string& kernel,
-                       const Console& console) {
+                       const sim::BuiltHost& host, const Golden& golden, const Console& console) {
     nlohmann::ordered_json j;
     j["spikelock"] = SPIKELOCK_VERSION;
     j["verilator"] = host.verilator;
@@ -102,13 +152,16 @@ std::string provenance(const manifest::Manifest& m, const RunOptions& o, const E
     j["core"] = m.core.name;
     j["core_key"] = host.key;
     j["network"] = hash_text(golden::to_json(e.network));
-    j["kernel"] = kernel;
+    j["golden"] = golden.name;
+    j["kernel"] = golden.kernel;
+    if (!golden.compiler.empty()) j["golden_compiler"] = golden.compiler;
     j["fault"] = o.fault.empty() ? "none" : o.fault;
     j["seed"] = m.stimulus.seed;
     j["power_on_seed"] = m.power_on_seed;
     nlohmann::ordered_json files = nlohmann::ordered_json::object();
     std::vector<std::pair<std::string, std::string>> all = host.files;
     all.insert(all.end(), e.files.begin(), e.files.end());
+    all.insert(all.end(), golden.files.begin(), golden.files.end());
     if (Result<std::string> hash = hash_file(m.path)) all.emplace_back(m.path, *hash);
     for (const auto& [file, hash] : all) {
         std::error_code code;
@@ -192,10 +245,9 @@ int run(RunOptions& o, Console& console) {
                              host->cached ? "cached build" : "built in " + duration(host->seconds),
                              host->verilator));
 
-    Result<std::unique_ptr<golden::GoldenSource>> golden_source =
-        golden::GoldenSource::create(e.network, {*kernel});
-    if (!golden_source) return console.fail(golden_source.error());
-    const std::string kernel_name = (*golden_source)->kernel();
+    Result<Golden> golden = open_golden(m, e, *kernel, o, console);
+    if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
+    if (!golden) return console.fail(golden.error());
     sim::DutOptions dut_options;
     dut_options.power_on_seed = m.power_on_seed;
     dut_options.fault = fault;
@@ -230,8 +282,8 @@ int run(RunOptions& o, Console& console) {
     };
     AnswerCounter golden_answers = counter();
     AnswerCounter core_answers = counter();
-    const trace::Shape expected_shape = (*golden_source)->shape();
-    std::unique_ptr<trace::StepSource> expected = std::move(*golden_source);
+    const trace::Shape expected_shape = golden->source->shape();
+    std::unique_ptr<trace::StepSource> expected = std::move(golden->source);
     std::unique_ptr<trace::StepSource> actual_counted;
     const trace::Shape actual_shape = core.shape();
     std::unique_ptr<trace::StepSource> actual = std::move(*dut);
@@ -241,7 +293,8 @@ int run(RunOptions& o, Console& console) {
     }
 
     Findings findings;
-    findings.provenance = provenance(m, o, e, *host, kernel_name, console);
+    findings.provenance = provenance(m, o, e, *host, *golden, console);
+    if (!golden->note.empty()) findings.notes.push_back(golden->note);
     std::unique_ptr<trace::TraceWriter> writer;
     std::unique_ptr<Recorder> recorder;
     if (!trace_file.empty()) {

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spikelock/sim/builder.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <regex>
 #include <sstream>
 
+#include "build_cache.hpp"
 #include "host_sources.hpp"
 #include "process.hpp"
 #include "spikelock/base/hash.hpp"
@@ -25,6 +20,14 @@ namespace spikelock::sim {
 namespace fs = std::filesystem;
 using manifest::CoreSpec;
 using manifest::Manifest;
+using detail::BuildCache;
+using detail::CacheEntry;
+using detail::FileHashes;
+using detail::first_line;
+using detail::hash_files;
+using detail::lines_of;
+using detail::read_file;
+using detail::write_file;
 
 namespace {
 
@@ -35,8 +38,6 @@ struct Tools {
     std::string cpu;
 };
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
-
 Result<Tools> find_tools(const CoreSpec& core) {
     Tools tools;
     Result<detail::CommandResult> verilator = detail::run_command({"verilator", "--version"});
@@ -46,29 +47,11 @@ Result<Tools> find_tools(const CoreSpec& core) {
                      "apt-get install verilator",
                      "verilator"};
     tools.verilator_version = first_line(verilator->output);
-    std::vector<std::string> candidates;
-    if (!core.cxx.empty()) {
-        candidates.push_back(core.cxx);
-    } else {
-        for (int version = 22; version >= 14; --version)
-            candidates.push_back("clang++-" + std::to_string(version));
-        candidates.insert(candidates.end(), {"clang++", "g++"});
-    }
-    for (const std::string& candidate : candidates) {
-        Result<detail::CommandResult> found = detail::run_command({candidate, "--version"});
-        if (!found || found->status != 0) continue;
-        tools.cxx = candidate;
-        tools.cxx_version = first_line(found->output);
-        break;
-    }
-    if (tools.cxx.empty())
-        return Error{Errc::Environment,
-                     "no C++ compiler for the core: apt-get install clang (or g++)",
-                     core.cxx.empty() ? "clang++" : core.cxx};
-    std::ifstream cpuinfo("/proc/cpuinfo");
-    for (std::string line; std::getline(cpuinfo, line) && !line.empty();)
-        if (line.rfind("model name", 0) == 0 || line.rfind("flags", 0) == 0)
-            tools.cpu += line + "\n";
+    Result<detail::Compiler> compiler = detail::find_compiler(core.cxx, "the core");
+    if (!compiler) return compiler.error();
+    tools.cxx = compiler->program;
+    tools.cxx_version = compiler->version;
+    tools.cpu = detail::cpu_features();
     return tools;
 }
 
@@ -148,37 +131,13 @@ std::vector<std::string> verilator_arguments(const Manifest& m, const BuildOptio
     return a;
 }
 
-Status write_file(const std::string& path, const std::string& text) {
-    std::ofstream file(path, std::ios::binary | std::ios::trunc);
-    file << text;
-    file.close();
-    if (!file)
-        return Error{Errc::Environment, std::string("cannot write: ") + std::strerror(errno), path};
-    return {};
-}
-
-std::string read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
 /// Files that a Verilator run read, from its dependency file; its own program and the control file
 /// left out.
 std::vector<std::string> dependencies(const std::string& folder) {
-    const std::string text = read_file(folder + "/Vdut__ver.d");
-    std::vector<std::string> files;
-    const std::size_t colon = text.find(" : ");
-    if (colon == std::string::npos) return files;
-    std::istringstream words(text.substr(colon + 3, text.find('\n', colon) - colon - 3));
-    for (std::string word; words >> word;) {
-        if (word == "\\" || word.rfind(folder, 0) == 0) continue;
-        if (word.find("verilator_bin") != std::string::npos) continue;
-        files.push_back(fs::absolute(word).lexically_normal().string());
-    }
-    std::sort(files.begin(), files.end());
-    files.erase(std::unique(files.begin(), files.end()), files.end());
+    std::vector<std::string> files = detail::dependencies(folder + "/Vdut__ver.d");
+    std::erase_if(files, [&](const std::string& file) {
+        return file.rfind(folder, 0) == 0 || file.find("verilator_bin") != std::string::npos;
+    });
     return files;
 }
 
@@ -214,62 +173,6 @@ Error build_error(const std::string& tool, const std::string& output, const std:
     return {Errc::Build, tool + " failed: " + first_line(output), log};
 }
 
-/// An exclusive lock on a file, released when the process ends in whatever way.
-class FileLock {
-public:
-    FileLock() = default;
-    FileLock(const FileLock&) = delete;
-    FileLock& operator=(const FileLock&) = delete;
-    ~FileLock() {
-        if (fd_ >= 0) close(fd_);
-    }
-    Status lock(const std::string& path, const std::function<void(const std::string&)>& log) {
-        fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-        if (fd_ < 0)
-            return Error{
-                Errc::Environment,
-                std::string("cannot create the lock of the build cache: ") + std::strerror(errno),
-                path};
-        if (flock(fd_, LOCK_EX | LOCK_NB) == 0) return {};
-        if (log) log("another build of this core is under way; waiting for it");
-        while (flock(fd_, LOCK_EX) != 0)
-            if (errno != EINTR) return Error{Errc::Environment, std::strerror(errno), path};
-        return {};
-    }
-
-private:
-    int fd_ = -1;
-};
-
-using FileHashes = std::vector<std::pair<std::string, std::string>>;
-
-std::optional<FileHashes> hash_files(const std::vector<std::string>& files) {
-    FileHashes hashes;
-    for (const std::string& file : files) {
-        Result<std::string> hash = hash_file(file);
-        if (!hash) return std::nullopt;
-        hashes.emplace_back(file, *hash);
-    }
-    return hashes;
-}
-
-std::string second_key(const std::string& first, const FileHashes& hashes) {
-    Sha256 hash;
-    hash.update_field(first);
-    for (const auto& [file, digest] : hashes) {
-        hash.update_field(file);
-        hash.update_field(digest);
-    }
-    return hash.hex().substr(0, 32);
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-    std::vector<std::string> lines;
-    std::istringstream in(text);
-    for (std::string line; std::getline(in, line);)
-        if (!line.empty()) lines.push_back(line);
-    return lines;
-}
 }  // namespace
 
 Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
@@ -292,57 +195,34 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         first.update_field(argument);
     const std::string key1 = first.hex().substr(0, 32);
 
-    const fs::path root = fs::path(options.cache_dir) / "hosts" / key1;
-    std::error_code code;
-    fs::create_directories(root, code);
-    if (code)
-        return Error{Errc::Environment, "cannot create the build cache: " + code.message(),
-                     root.string()};
+    const BuildCache cache((fs::path(options.cache_dir) / "hosts" / key1).string(), key1, "host");
+    if (Status created = cache.create(); !created) return created.error();
 
     BuiltHost host;
     host.verilator = tools->verilator_version;
     host.compiler = tools->cxx_version;
-    const auto finish = [&](const std::string& key, FileHashes files, bool cached) {
-        const fs::path folder = root / key;
-        host.path = (folder / "host").string();
-        host.key = key1.substr(0, 16) + key.substr(0, 16);
+    const auto finish = [&](CacheEntry entry, bool cached) {
+        host.path = std::move(entry.program);
+        host.key = key1.substr(0, 16) + entry.key.substr(0, 16);
         host.cached = cached;
-        host.files = std::move(files);
-        host.warnings = lines_of(read_file((folder / "warnings").string()));
+        host.files = std::move(entry.files);
+        host.warnings = lines_of(entry.warnings);
         host.seconds =
             std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         return host;
     };
-    const auto cached_key = [&](FileHashes& files) -> std::optional<std::string> {
-        const std::optional<FileHashes> hashes =
-            hash_files(lines_of(read_file((root / "files").string())));
-        if (!hashes || hashes->empty()) return std::nullopt;
-        const std::string key = second_key(key1, *hashes);
-        const std::string digest = first_line(read_file((root / key / "digest").string()));
-        Result<std::string> actual = hash_file((root / key / "host").string());
-        if (!actual || *actual != digest) return std::nullopt;
-        files = *hashes;
-        return key;
-    };
-    FileHashes files;
     if (!options.force)
-        if (const auto key = cached_key(files)) return finish(*key, files, true);
-
-    FileLock lock;
-    if (Status locked = lock.lock((root / "lock").string(), options.log); !locked)
-        return locked.error();
+        if (auto entry = cache.find()) return finish(std::move(*entry), true);
+    detail::FileLock lock;
+    if (Status locked = cache.lock(lock, "core", options.log); !locked) return locked.error();
     if (!options.force)
-        if (const auto key = cached_key(files))
-            return finish(*key, files, true);  // built while we waited
+        if (auto entry = cache.find())
+            return finish(std::move(*entry), true);  // built while we waited
 
-    // A build cut short leaves its folder; nobody else can be in it while we hold the lock.
-    const fs::path folder = root / "build";
     for (int attempt = 0; attempt < 3; ++attempt) {
-        fs::remove_all(folder, code);
-        fs::create_directories(folder, code);
-        if (code)
-            return Error{Errc::Environment, "cannot create the build folder: " + code.message(),
-                         folder.string()};
+        Result<std::string> begun = cache.begin();
+        if (!begun) return begun.error();
+        const fs::path folder = *begun;
         for (const auto& [name, text] :
              {std::pair{"control.vlt", control_file(m, nullptr)},
               std::pair{"host.cpp", std::string(detail::kHostSource)},
@@ -351,7 +231,7 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
                 return written.error();
 
         log("verilating " + m.core.name + " (" + tools->verilator_version + ")");
-        const std::string log_file = (root / "build.log").string();
+        const std::string log_file = cache.folder() + "/build.log";
         Result<detail::CommandResult> verilated{detail::CommandResult{}};
         std::vector<Port> ports;
         // Which names are ports is known after the first pass; only a manifest that names inner
@@ -394,35 +274,12 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
             log("a source changed while it was being built; building again");
             continue;
         }
-        Result<std::string> digest = hash_file((folder / "Vdut").string());
-        if (!digest) return digest.error();
         std::string warnings;
         for (const std::string& line : lines_of(verilated->output))
             if (line.rfind("%Warning", 0) == 0) warnings += line + "\n";
-        const std::string key = second_key(key1, *after);
-        const fs::path done = root / (key + ".new");
-        fs::remove_all(done, code);
-        fs::create_directories(done, code);
-        fs::rename(folder / "Vdut", done / "host", code);
-        if (code)
-            return Error{Errc::Environment, "cannot keep the built host: " + code.message(),
-                         done.string()};
-        std::string names;
-        for (const auto& [file, hash] : *after) names += file + "\n";
-        for (const auto& [name, text] :
-             {std::pair{"digest", *digest + "\n"}, std::pair{"warnings", warnings}})
-            if (Status written = write_file((done / name).string(), text); !written)
-                return written.error();
-        fs::remove_all(root / key, code);
-        fs::rename(done, root / key, code);
-        if (code)
-            return Error{Errc::Environment, "cannot keep the built host: " + code.message(),
-                         (root / key).string()};
-        if (Status written = write_file((root / "files.new").string(), names); !written)
-            return written.error();
-        fs::rename(root / "files.new", root / "files", code);
-        fs::remove_all(folder, code);
-        return finish(key, *after, false);
+        Result<CacheEntry> kept = cache.keep((folder / "Vdut").string(), *after, warnings);
+        if (!kept) return kept.error();
+        return finish(std::move(*kept), false);
     }
     return Error{Errc::Build, "the sources keep changing while they are being built",
                  m.core.sources.front()};

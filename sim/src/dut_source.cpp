@@ -20,6 +20,7 @@
 #include <optional>
 #include <sstream>
 
+#include "fd.hpp"
 #include "protocol.hpp"
 
 #if defined(__x86_64__)
@@ -31,33 +32,11 @@ namespace spikelock::sim {
 using trace::BlockView;
 using trace::EndKind;
 using trace::SourceEnd;
+using detail::Fd;
 
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
-
-/// A file descriptor that is closed with its owner.
-class Fd {
-public:
-    Fd() = default;
-    explicit Fd(int fd) : fd_(fd) {}
-    Fd(const Fd&) = delete;
-    Fd& operator=(const Fd&) = delete;
-    Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Fd& operator=(Fd&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    ~Fd() { reset(); }
-    void reset() {
-        if (fd_ >= 0) close(fd_);
-        fd_ = -1;
-    }
-    int get() const { return fd_; }
-
-private:
-    int fd_ = -1;
-};
 
 Error system_error(const std::string& what) {
     return {Errc::Environment, what + ": " + std::strerror(errno), {}};

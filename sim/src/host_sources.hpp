@@ -4,4 +4,8 @@
 namespace spikelock::sim::detail {
 extern const char* const kHostSource;      ///< sim/host/host.cpp
 extern const char* const kProtocolHeader;  ///< sim/host/protocol.hpp
+extern const char* const kGoldenHeader;    ///< sim/user/spikelock_golden.h
+extern const char* const kGoldenProtocol;  ///< sim/user/golden_protocol.hpp
+extern const char* const kGoldenRunner;    ///< sim/user/golden_runner.cpp
+extern const char* const kPythonRunner;    ///< sim/python/spikelock_golden_runner.py
 }  // namespace spikelock::sim::detail

@@ -145,6 +145,16 @@ struct NetworkSpec {
     std::string where;
 };
 
+/// A golden model of the user's own, used instead of the built-in one.
+struct GoldenSpec {
+    std::string cpp;                 ///< C or C++ file; one of cpp, python; empty: built in
+    std::string python;              ///< module
+    std::vector<std::string> flags;  ///< for the compiler
+    std::string interpreter = "/usr/bin/python3";
+    std::string where;
+    bool given() const { return !cpp.empty() || !python.empty(); }
+};
+
 struct StimulusSpec {
     enum class Kind : std::uint8_t { Images, Events, Poisson, Current } kind = Kind::Poisson;
     std::string file;
@@ -180,6 +190,7 @@ struct Manifest {
     PacingSpec pacing;
     NetworkSpec network;
     StimulusSpec stimulus;
+    GoldenSpec golden;
     std::string
         answer_population;   ///< population whose most active neuron is the answer; empty: none
     std::string trace_file;  ///< where `run` records; empty: not recorded
