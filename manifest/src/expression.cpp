@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdlib>
 
 namespace spikelock::manifest {
 
@@ -14,6 +13,7 @@ using NodePtr = std::shared_ptr<const Node>;
 using Kind = Expression::Kind;
 
 constexpr int kMaxDepth = 64;
+constexpr int kMaxNodes = 1000;  // trees are walked and freed by recursion
 
 // Binary operators by rising precedence; longer spellings first inside a level.
 const std::array<std::vector<std::string_view>, 10> kLevels = {{{"||"},
@@ -40,11 +40,21 @@ public:
     }
 
 private:
+    Result<NodePtr> made(Node node) {
+        if (++nodes_ > kMaxNodes)
+            return fail("expected at most " + std::to_string(kMaxNodes) +
+                        " operators and operands");
+        return NodePtr(std::make_shared<const Node>(std::move(node)));
+    }
     Error fail(const std::string& message) const {
-        return {
-            Errc::BadConfig,
-            message + " at column " + std::to_string(at_ + 1) + " of '" + std::string(text_) + "'",
-            where_};
+        constexpr std::size_t kShown = 80;
+        std::string shown(text_);
+        if (shown.size() > 2 * kShown) {
+            const std::size_t begin = at_ > kShown ? at_ - kShown : 0;
+            shown = (begin > 0 ? "..." : "") + shown.substr(begin, 2 * kShown) + "...";
+        }
+        return {Errc::BadConfig,
+                message + " at column " + std::to_string(at_ + 1) + " of '" + shown + "'", where_};
     }
     void skip() {
         while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0)
@@ -81,7 +91,7 @@ private:
             node.kind = Kind::Select;
             node.children = {*condition, *yes, *no};
             --depth_;
-            return std::make_shared<const Node>(std::move(node));
+            return made(std::move(node));
         }
         --depth_;
         return condition;
@@ -99,7 +109,7 @@ private:
             node.kind = Kind::Binary;
             node.text = std::string(*op);
             node.children = {*left, *right};
-            left = NodePtr(std::make_shared<const Node>(std::move(node)));
+            left = made(std::move(node));
         }
         return left;
     }
@@ -116,7 +126,7 @@ private:
                 node.kind = Kind::Unary;
                 node.text = std::string(op);
                 node.children = {*operand};
-                return NodePtr(std::make_shared<const Node>(std::move(node)));
+                return made(std::move(node));
             }
         if (take("(")) {
             Result<NodePtr> inner = select();
@@ -134,30 +144,48 @@ private:
     static bool name_part(char c) {
         return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$' || c == '.';
     }
-    Result<NodePtr> number() {
-        const std::string rest(text_.substr(at_, 40));
-        char* end = nullptr;
-        long long value = std::strtoll(rest.c_str(), &end, 0);
-        if (*end == '\'') {  // 8'hff: the width is not needed
-            const char base = end[1] == 's' ? end[2] : end[1];
-            const char* digits = end + (end[1] == 's' ? 3 : 2);
-            const int radix = base == 'h'   ? 16
-                              : base == 'd' ? 10
-                              : base == 'b' ? 2
-                              : base == 'o' ? 8
-                                            : 0;
-            if (radix == 0) return fail("expected a base (h, d, b or o)");
-            char* stop = nullptr;
-            value = std::strtoll(digits, &stop, radix);
-            if (stop == digits) return fail("expected digits");
-            end = stop;
+    /// Digits with Verilog's underscores between them.
+    Result<std::uint64_t> digits(std::uint64_t radix, const std::string& expected) {
+        const std::size_t begin = at_;
+        std::uint64_t value = 0;
+        for (; at_ < text_.size(); ++at_) {
+            const char c = static_cast<char>(std::tolower(static_cast<unsigned char>(text_[at_])));
+            if (c == '_' && at_ > begin) continue;
+            const bool letter = c >= 'a' && c <= 'f';
+            if (!letter && (c < '0' || c > '9')) break;
+            const auto digit = static_cast<std::uint64_t>(letter ? c - 'a' + 10 : c - '0');
+            if (digit >= radix) break;
+            if (value > (~std::uint64_t{0} - digit) / radix)
+                return fail("expected a number of at most 64 bits");
+            value = value * radix + digit;
         }
-        at_ += static_cast<std::size_t>(end - rest.c_str());
+        if (at_ == begin) return fail(expected);
+        return value;
+    }
+    Result<NodePtr> number() {
+        const bool hex = text_.substr(at_, 2) == "0x" || text_.substr(at_, 2) == "0X";
+        if (hex) at_ += 2;
+        Result<std::uint64_t> value = digits(hex ? 16 : 10, "expected digits");
+        if (!value) return value.error();
+        if (!hex && at_ < text_.size() && text_[at_] == '\'') {  // 8'hff, 8'shff
+            const std::uint64_t width = *value;
+            if (width < 1 || width > 64) return fail("expected a width of 1 to 64 bits");
+            ++at_;
+            if (at_ < text_.size() && text_[at_] == 's') ++at_;
+            const char base = at_ < text_.size() ? text_[at_] : '\0';
+            const std::uint64_t radix = base == 'h' ? 16 : base == 'd' ? 10 : base == 'o' ? 8 : 2;
+            if (radix == 2 && base != 'b') return fail("expected a base (h, d, b or o)");
+            ++at_;
+            value = digits(radix, "expected digits");
+            if (!value) return value.error();
+            if (width < 64 && *value >> width != 0)
+                return fail("expected a number of " + std::to_string(width) + " bits");
+        }
         if (at_ < text_.size() && (name_start(text_[at_]) || name_part(text_[at_])))
             return fail("expected an operator after the number");
         Node node;
-        node.number = value;
-        return NodePtr(std::make_shared<const Node>(std::move(node)));
+        node.number = static_cast<std::int64_t>(*value);
+        return made(std::move(node));
     }
     Result<NodePtr> name() {
         Node node;
@@ -189,8 +217,8 @@ private:
             }
             break;
         }
-        NodePtr at = std::make_shared<const Node>(std::move(node));
-        while (take("[")) {
+        Result<NodePtr> at = made(std::move(node));
+        while (at && take("[")) {
             Result<NodePtr> first = select();
             if (!first) return first;
             Node select_node;
@@ -199,18 +227,18 @@ private:
                 if (!width) return width;
                 select_node.kind = Kind::Slice;
                 select_node.plus_slice = true;
-                select_node.children = {at, *first, *width};
+                select_node.children = {*at, *first, *width};
             } else if (take(":")) {
                 Result<NodePtr> low = select();
                 if (!low) return low;
                 select_node.kind = Kind::Slice;
-                select_node.children = {at, *first, *low};
+                select_node.children = {*at, *first, *low};
             } else {
                 select_node.kind = Kind::Bit;
-                select_node.children = {at, *first};
+                select_node.children = {*at, *first};
             }
             if (!take("]")) return fail("expected ']'");
-            at = std::make_shared<const Node>(std::move(select_node));
+            at = made(std::move(select_node));
         }
         return at;
     }
@@ -219,6 +247,7 @@ private:
     const std::string& where_;
     std::size_t at_ = 0;
     int depth_ = 0;
+    int nodes_ = 0;
 };
 
 void collect(const Node& node, std::vector<std::string>& names) {
@@ -274,15 +303,17 @@ Result<std::int64_t> evaluate(
             if (!value) return value;
             Result<std::int64_t> first = operand(1);
             if (!first) return first;
-            std::int64_t low = *first;
-            std::int64_t width = 1;
+            // Unsigned, so that no difference of far-off bounds overflows.
+            auto low = static_cast<std::uint64_t>(*first);
+            std::uint64_t width = 1;
             if (node.kind == Kind::Slice) {
                 Result<std::int64_t> second = operand(2);
                 if (!second) return second;
-                low = node.plus_slice ? *first : *second;
-                width = node.plus_slice ? *second : *first - *second + 1;
+                const auto bound = static_cast<std::uint64_t>(*second);
+                width = node.plus_slice ? bound : low - bound + 1;
+                if (!node.plus_slice) low = bound;
             }
-            if (low < 0 || width < 1 || low + width > 64)
+            if (low > 63 || width < 1 || width > 64 - low)
                 return Error{Errc::BadConfig, "bit select outside of 64 bits", where};
             const std::uint64_t mask = width == 64 ? ~0ULL : (1ULL << width) - 1;
             return static_cast<std::int64_t>((static_cast<std::uint64_t>(*value) >> low) & mask);
@@ -304,6 +335,9 @@ Result<std::int64_t> evaluate(
     }
     Result<std::int64_t> left = operand(0);
     if (!left) return left;
+    // As in C, what a first operand decides leaves the second alone: "n != 0 && 8 / n > 1".
+    if (node.text == "&&" && *left == 0) return std::int64_t{0};
+    if (node.text == "||" && *left != 0) return std::int64_t{1};
     Result<std::int64_t> right = operand(1);
     if (!right) return right;
     const std::int64_t a = *left;
@@ -323,7 +357,7 @@ Result<std::int64_t> evaluate(
     if (op == "|") return a | b;
     if (op == "^") return a ^ b;
     if (op == "<<") return b < 0 || b > 63 ? 0 : static_cast<std::int64_t>(ua << b);
-    if (op == ">>") return b < 0 || b > 63 ? 0 : a >> b;
+    if (op == ">>") return a >> (b < 0 || b > 63 ? 63 : b);
     if (op == "==") return std::int64_t{a == b};
     if (op == "!=") return std::int64_t{a != b};
     if (op == "<") return std::int64_t{a < b};

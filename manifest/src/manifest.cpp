@@ -50,9 +50,7 @@ public:
         return node->as_string()->get();
     }
     std::string needed_text(std::string_view key, const std::string& example) {
-        if (!has(key))
-            bad("missing key '" + std::string(key) + "', e.g. " + example,
-                where() + ": [" + name_ + "]");
+        if (!has(key)) missing_key(key, example);
         return text(key);
     }
     bool flag(std::string_view key, bool fallback) {
@@ -93,7 +91,10 @@ public:
     template <typename T>
     T choice(std::string_view key, T fallback,
              const std::vector<std::pair<std::string, T>>& known) {
-        if (!has(key)) return fallback;
+        if (!has(key)) {
+            know({key});
+            return fallback;
+        }
         const std::string value = text(key);
         std::vector<std::string> names;
         for (const auto& [name, result] : known) {
@@ -134,9 +135,7 @@ public:
         return *parsed;
     }
     Expression needed_expression(std::string_view key, const std::string& example) {
-        if (!has(key))
-            bad("missing key '" + std::string(key) + "', e.g. " + example,
-                where() + ": [" + name_ + "]");
+        if (!has(key)) missing_key(key, example);
         return expression(key);
     }
     Section table(std::string_view key) {
@@ -175,11 +174,20 @@ public:
         return all;
     }
     /// Names keys that may stand here, read or not.
-    void know(std::initializer_list<const char*> keys) {
+    void know(std::initializer_list<std::string_view> keys) {
         taken_.insert(taken_.end(), keys.begin(), keys.end());
     }
-    /// Everything has been taken: whatever is left is a misspelt key.
-    void close() const {
+    /// Something that must be there is not. Told by close(), where no misspelt key explains it.
+    void missing(std::string message, std::string where) {
+        if (!missing_) missing_ = Error{Errc::BadConfig, std::move(message), std::move(where)};
+    }
+    void missing_key(std::string_view key, const std::string& example) {
+        missing("missing key '" + std::string(key) + "', e.g. " + example,
+                where() + ": [" + name_ + "]");
+        taken_.emplace_back(key);
+    }
+    /// Whatever is not known is a misspelt key.
+    void find_misspelt() const {
         if (!table_) return;
         for (const auto& [key, node] : *table_) {
             const std::string name(key.str());
@@ -188,6 +196,11 @@ public:
                         did_you_mean(name, taken_),
                     place(key.source()));
         }
+    }
+    /// Everything has been taken.
+    void close() const {
+        find_misspelt();
+        if (missing_) throw Bad{*missing_};
     }
 
 private:
@@ -211,6 +224,7 @@ private:
     std::string name_;
     std::string file_;
     std::vector<std::string> taken_;
+    std::optional<Error> missing_;
 };
 
 std::string absolute(const std::string& folder, const std::string& path) {
@@ -248,17 +262,17 @@ std::vector<std::string> expand(const std::string& folder, const std::vector<std
 }
 
 constexpr std::int64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
+constexpr std::size_t kMaxText = std::size_t{4} << 20;
 constexpr std::int64_t kMax63 = std::numeric_limits<std::int64_t>::max();
 
 CoreSpec read_core(Section s, const std::string& folder) {
     CoreSpec core;
-    if (!s.present()) bad("missing section [core]: sources, top and how to build", s.where());
     core.top = s.needed_text("top", "top = \"my_core\"");
     core.name = s.text("name", core.top);
-    if (!s.has("sources"))
-        bad("missing key 'sources', e.g. sources = [\"rtl/*.sv\"]", s.where() + ": [core]");
+    if (!s.has("sources")) s.missing_key("sources", "sources = [\"rtl/*.sv\"]");
     core.sources = expand(folder, s.list("sources"), s.where("sources"));
-    if (core.sources.empty()) bad("expected at least one source file", s.where("sources"));
+    if (s.has("sources") && core.sources.empty())
+        bad("expected at least one source file", s.where("sources"));
     for (const std::string& dir : s.list("include_dirs"))
         core.include_dirs.push_back(needed_file(folder, dir, s.where("include_dirs")));
     core.defines = s.list("defines");
@@ -291,9 +305,12 @@ std::vector<FaultSpec> read_faults(const std::string& path) {
         fault.name = s.needed_text("name", "name = \"threshold-compare\"");
         fault.id = s.integer<std::uint32_t>("id", 0, 1, 255);
         fault.description = s.text("description");
-        if (fault.id == 0) bad("missing key 'id' (1..255)", s.where() + ": [fault]");
+        s.know({"needs", "modelled", "file", "line"});  // for the models and scripts of a core
+        if (!s.has("id")) s.missing("missing key 'id' (1..255)", s.where() + ": [fault]");
+        s.close();
         faults.push_back(std::move(fault));
     }
+    top.close();
     return faults;
 }
 
@@ -333,7 +350,8 @@ StartupStep read_step(Section& s) {
         ++kinds;
     }
     if (kinds != 1) {
-        s.close();  // a misspelt key is the better message
+        s.know({"active", "clocks", "value", "until", "limit_clocks"});
+        s.find_misspelt();  // the better message
         bad("expected exactly one of reset, set, wait_clocks, pulse, load",
             step.where + ": [" + s.name() + "]");
     }
@@ -345,7 +363,8 @@ MapSpec read_map(Section& s) {
     MapSpec map;
     map.where = s.where();
     if (!s.has("array"))
-        bad("missing key 'array': global, neuron, row, synapse or dense", map.where + ": [[map]]");
+        s.missing("missing key 'array': global, neuron, row, synapse or dense",
+                  map.where + ": [[map]]");
     map.array = s.choice<MapSpec::Array>("array", map.array,
                                          {{"global", MapSpec::Array::Global},
                                           {"neuron", MapSpec::Array::Neuron},
@@ -358,10 +377,10 @@ MapSpec read_map(Section& s) {
     map.lsb = s.expression("lsb");
     map.width = s.integer<std::uint32_t>("width", map.width, 1, 64);
     map.value = s.needed_expression("value", "value = \"threshold\"");
+    s.close();
     if (map.address.empty() == map.memory.empty())
         bad("expected either 'address' (through the configuration port) or 'memory' (back door)",
             map.where + ": [[map]]");
-    s.close();
     return map;
 }
 
@@ -432,7 +451,7 @@ StimulusSpec read_stimulus(Section s, const std::string& folder) {
     if (s.has("file")) stimulus.file = needed_file(folder, s.text("file"), s.where("file"));
     s.know({"file"});
     if (stimulus.file.empty() && (stimulus.kind == Kind::Images || stimulus.kind == Kind::Events))
-        bad("missing key 'file'", s.where() + ": [stimulus]");
+        s.missing("missing key 'file'", s.where() + ": [stimulus]");
     stimulus.coding =
         s.choice("coding", stimulus.coding,
                  {{"rate", golden::ImageCoding::Rate}, {"latency", golden::ImageCoding::Latency}});
@@ -485,13 +504,34 @@ void apply_override(toml::table& root, const std::string& text) {
     at->insert_or_assign(rest, *value.get("value"));
 }
 
+TimestepSpec read_timestep(Section t) {
+    TimestepSpec timestep;
+    timestep.where = t.where();
+    timestep.kind = t.choice(
+        "kind", TimestepSpec::Kind::Handshake,
+        {{"handshake", TimestepSpec::Kind::Handshake}, {"clocked", TimestepSpec::Kind::Clocked}});
+    timestep.limit_clocks =
+        t.integer<std::uint64_t>("limit_clocks", timestep.limit_clocks, 1, kMax63);
+    timestep.clocks = t.integer<std::uint32_t>("clocks", 1, 1, 1000000);
+    if (timestep.kind == TimestepSpec::Kind::Handshake) {
+        timestep.start = t.needed_text("start", "start = \"tick_i\"");
+        timestep.done = t.needed_expression("done", "done = \"done_o\"");
+        timestep.idle = t.expression("idle");
+    }
+    t.close();
+    return timestep;
+}
+
 /// Everything that is about the core: how it is built, driven and observed.
 void read_core_sections(Section& top, Manifest& m) {
     const std::string& path = m.path;
-    m.core = read_core(top.table("core"), m.folder);
+    if (Section core = top.table("core"); core.present())
+        m.core = read_core(std::move(core), m.folder);
+    else
+        top.missing("missing section [core]: sources, top and how to build", path);
     if (!m.core.faults.empty()) m.faults = read_faults(m.core.faults);
     if (!top.has("clock"))
-        bad("missing key 'clock', e.g. clock = \"clk_i\" before the first section", path);
+        top.missing("missing key 'clock', e.g. clock = \"clk_i\" before the first section", path);
     m.clock = top.text("clock");
 
     if (Section s = top.table("config"); s.present()) {
@@ -510,21 +550,10 @@ void read_core_sections(Section& top, Manifest& m) {
     state.close();
     for (Section& s : top.tables("map")) m.maps.push_back(read_map(s));
 
-    Section t = top.table("timestep");
-    if (!t.present()) bad("missing section [timestep]: kind = \"handshake\" or \"clocked\"", path);
-    m.timestep.where = t.where();
-    m.timestep.kind = t.choice(
-        "kind", TimestepSpec::Kind::Handshake,
-        {{"handshake", TimestepSpec::Kind::Handshake}, {"clocked", TimestepSpec::Kind::Clocked}});
-    m.timestep.limit_clocks =
-        t.integer<std::uint64_t>("limit_clocks", m.timestep.limit_clocks, 1, kMax63);
-    m.timestep.clocks = t.integer<std::uint32_t>("clocks", 1, 1, 1000000);
-    if (m.timestep.kind == TimestepSpec::Kind::Handshake) {
-        m.timestep.start = t.needed_text("start", "start = \"tick_i\"");
-        m.timestep.done = t.needed_expression("done", "done = \"done_o\"");
-        m.timestep.idle = t.expression("idle");
-    }
-    t.close();
+    if (Section t = top.table("timestep"); t.present())
+        m.timestep = read_timestep(std::move(t));
+    else
+        top.missing("missing section [timestep]: kind = \"handshake\" or \"clocked\"", path);
 
     for (Section& s : top.tables("input")) {
         InputSpec input;
@@ -565,7 +594,8 @@ void read_core_sections(Section& top, Manifest& m) {
         m.observe.push_back(std::move(o));
     }
     if (m.observe.empty())
-        bad("nothing is observed: expected [[observe]] entries, e.g. field = \"spike\"", path);
+        top.missing("nothing is observed: expected [[observe]] entries, e.g. field = \"spike\"",
+                    path);
 
     if (Section s = top.table("pacing"); s.present()) {
         m.pacing.drain = s.choice<bool>("input", false, {{"burst", false}, {"drain", true}});
@@ -584,10 +614,18 @@ std::string content_of(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file)
         throw Bad{{Errc::NotFound, "cannot open; expected a core manifest (cosim.toml)", path}};
-    std::stringstream content;
-    content << file.rdbuf();
-    if (!file) throw Bad{{Errc::Io, "cannot read; expected a core manifest (cosim.toml)", path}};
-    return content.str();
+    std::string content;
+    while (file && content.size() <= kMaxText) {
+        const std::size_t size = content.size();
+        content.resize(size + 65536);
+        file.read(content.data() + size, 65536);
+        content.resize(size + static_cast<std::size_t>(file.gcount()));
+    }
+    if (file.bad())
+        throw Bad{{Errc::Io, "cannot read; expected a core manifest (cosim.toml)", path}};
+    if (content.size() > kMaxText)
+        throw Bad{{Errc::Limit, "expected a core manifest (cosim.toml) of at most 4 MiB", path}};
+    return content;
 }
 
 Manifest read(std::string_view text, const std::string& path,

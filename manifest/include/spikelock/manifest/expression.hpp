@@ -12,11 +12,12 @@
 
 namespace spikelock::manifest {
 
-/// An integer expression of a manifest, in Verilog's manner: numbers (10, 0x1f, 8'hff), names with
-/// dots and generate indices (u_mem.word_q, g[{i}].u.v_q), bit selects and slices (v[3], v[16*i +:
-/// 16], v[7:0]), and
-/// ?: || && | ^ & == != < <= > >= << >> + - * / % ! ~ - with C's precedence. Arithmetic is on
-/// 64-bit integers. Immutable; copies share the tree (shared by copies of one manifest).
+/// An integer expression of a manifest, in Verilog's manner: numbers of at most 64 bits (10, 0x1f,
+/// 8'hff, 16'hab_cd; a leading 0 is no octal), names with dots and generate indices (u_mem.word_q,
+/// g[{i}].u.v_q), bit selects and slices (v[3], v[16*i +: 16], v[7:0]), and
+/// ?: || && | ^ & == != < <= > >= << >> + - * / % ! ~ - with C's precedence. evaluate() works on
+/// signed 64-bit integers, which wrap; the DUT host on unsigned ones, as signals are in Verilog.
+/// Immutable; copies share the tree (shared by copies of one manifest).
 class Expression {
 public:
     enum class Kind : std::uint8_t { Number, Name, Bit, Slice, Unary, Binary, Select };
@@ -42,7 +43,8 @@ public:
     const std::string& text() const noexcept { return text_; }
     const std::string& where() const noexcept { return where_; }
 
-    /// Value with every name looked up. Division by 0 gives an error.
+    /// Value with every name looked up; && || ?: look up only what they need. Division by 0 and a
+    /// select outside of 64 bits give an error.
     /// @param lookup  value of a name, or an error
     Result<std::int64_t> evaluate(
         const std::function<Result<std::int64_t>(const std::string&)>& lookup) const;
