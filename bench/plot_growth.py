@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Draws what bench/lockstep_growth.cpp printed (CSV on stdin) as an SVG on stdout: microseconds per timestep on
-logarithmic axes, golden alone and lockstep, over neurons, synapses and activity."""
+"""Draws what bench/lockstep_growth.cpp printed (CSV on stdin) as an SVG on stdout: microseconds per
+timestep on logarithmic axes, golden alone and lockstep, over neurons, synapses and activity."""
 import csv
 import math
 import sys
@@ -25,7 +25,8 @@ def main():
     y_ticks = ticks(min(values), max(values))
     y0, y1 = math.log10(y_ticks[0]), math.log10(y_ticks[-1])
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{3 * WIDTH}" height="{HEIGHT + 30}" '
-           'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>']  # fmt: skip
+           'font-family="sans-serif" font-size="11">'
+           '<rect width="100%" height="100%" fill="white"/>']  # fmt: skip
     for panel, (series, key, title) in enumerate(AXES):
         points = sorted((r for r in rows if r["series"] == series), key=lambda r: float(r[key]))
         xs = [float(r[key]) for r in points]
@@ -36,22 +37,26 @@ def main():
         def py(y):
             return HEIGHT - BOTTOM - (math.log10(y) - y0) / (y1 - y0) * (HEIGHT - BOTTOM - TOP)
         for y in y_ticks:
-            out.append(f'<line x1="{left}" x2="{right}" y1="{py(y):.1f}" y2="{py(y):.1f}" stroke="#ddd"/>'
-                       f'<text x="{left - 5}" y="{py(y) + 4:.1f}" text-anchor="end">{y:g}</text>')  # fmt: skip
+            at = f"{py(y):.1f}"
+            out.append(f'<line x1="{left}" x2="{right}" y1="{at}" y2="{at}" stroke="#ddd"/>')
+            out.append(f'<text x="{left - 5}" y="{at}" dy="4" text-anchor="end">{y:g}</text>')
         for x in xs:
             text = f"{x:.2g}" if x < 1 else f"{x:,.0f}"
-            out.append(f'<text x="{px(x):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{text}</text>')
+            out.append(f'<text x="{px(x):.1f}" y="{HEIGHT - BOTTOM + 14}" '
+                       f'text-anchor="middle">{text}</text>')  # fmt: skip
         out.append(f'<text x="{(left + right) / 2:.0f}" y="{HEIGHT - 8}" text-anchor="middle" '
                    f'font-weight="bold">{title}</text>')  # fmt: skip
         for field, colour in COLOURS.items():
-            path = " ".join(f"{px(float(r[key])):.1f},{py(float(r[field])):.1f}" for r in points)
-            out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-            out += [f'<circle cx="{px(float(r[key])):.1f}" cy="{py(float(r[field])):.1f}" r="3" fill="{colour}"/>'
-                    for r in points]  # fmt: skip
+            dots = [(px(float(r[key])), py(float(r[field]))) for r in points]
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
+            out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" '
+                       'stroke-width="2"/>')  # fmt: skip
+            out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in dots]
     out.append('<text x="8" y="18">microseconds per timestep</text>')
     for i, (field, label) in enumerate(LABELS.items()):
         x = WIDTH + 60 + 170 * i
-        out.append(f'<circle cx="{x}" cy="14" r="4" fill="{COLOURS[field]}"/><text x="{x + 9}" y="18">{label}</text>')
+        out.append(f'<circle cx="{x}" cy="14" r="4" fill="{COLOURS[field]}"/>')
+        out.append(f'<text x="{x + 9}" y="18">{label}</text>')
     out.append("</svg>")
     print("\n".join(out))
 

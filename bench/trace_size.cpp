@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Size on disk of the digits run's trace, as the whole file with its SONATA view, against 17 bytes
-// (an int8 and two float64) a neuron and timestep. The golden stands for the core, which it matches.
+// Size on disk of the digits run's trace, the whole file with its SONATA view, against 17 bytes (an
+// int8 and two float64) a neuron and timestep. The golden stands for the core, which it matches.
 //   trace_size v | trace_size v,i_syn      the last line is {"value": how many times smaller}
 #include <algorithm>
 #include <cstdio>

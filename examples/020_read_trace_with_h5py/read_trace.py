@@ -43,7 +43,8 @@ def main():
         print(f"{trace.attrs['n_neurons']} neurons, {steps} timesteps of {dt:g} s, "
               f"{'complete' if trace.attrs['complete'] else 'ends early'}")
         for f in shape["fields"]:
-            kind = "float64" if f["float"] else f"{f['bits']} bits, {f['frac_bits']} of them fraction"
+            integer = f"{f['bits']} bits, {f['frac_bits']} of them fraction"
+            kind = "float64" if f["float"] else integer
             print(f"  {f['name']}: {kind}")
 
         spikes = spike_matrix(trace)

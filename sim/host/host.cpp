@@ -341,7 +341,6 @@ public:
 
 private:
     // ---- transport
-    // -------------------------------------------------------------------------------------------------
     void poke() {
         const std::uint64_t one = 1;
         [[maybe_unused]] const auto n = write(wake_tool_, &one, sizeof one);
@@ -406,7 +405,6 @@ private:
     }
 
     // ---- signals
-    // ---------------------------------------------------------------------------------------------------
     static Signal from_var(const VerilatedVar& var, std::string name) {
         Signal s;
         s.name = std::move(name);
@@ -492,7 +490,6 @@ private:
     }
 
     // ---- plan
-    // ------------------------------------------------------------------------------------------------------
     Field parse_field(std::istream& in) {
         std::uint32_t signal = 0, word = 0, lsb = 0, width = 0;
         if (!(in >> signal >> word >> lsb >> width) || signal >= signals_.size())
@@ -717,7 +714,6 @@ private:
     }
 
     // ---- clocks
-    // ----------------------------------------------------------------------------------------------------
     std::uint32_t random16(std::uint64_t lane) const {
         std::uint64_t z = pacing_seed_ + timestep_ * 0x9e3779b97f4a7c15ULL +
                           (clocks_ - step_clock_) * 0xd1342543de82ef95ULL +
@@ -845,7 +841,6 @@ private:
     }
 
     // ---- a timestep
-    // ------------------------------------------------------------------------------------------------
     __attribute__((always_inline)) bool over_limit() {
         return __builtin_expect(clocks_ >= deadline_ || stop_, 0) && give_up();
     }
@@ -1077,7 +1072,6 @@ private:
     }
 
     // ---- requests
-    // --------------------------------------------------------------------------------------------------
     std::string describe() {
         collect_signals();
         std::ostringstream out;
