@@ -30,6 +30,7 @@ int run_command_line(const std::vector<std::string>& arguments, Console& console
 void add_run(CLI::App& app, int& exit_code, Console& console);
 void add_build(CLI::App& app, int& exit_code, Console& console);
 void add_diff(CLI::App& app, int& exit_code, Console& console);
+void add_fit(CLI::App& app, int& exit_code, Console& console);
 void add_show(CLI::App& app, int& exit_code, Console& console);
 void add_quantise(CLI::App& app, int& exit_code, Console& console);
 void add_record(CLI::App& app, int& exit_code, Console& console);
