@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the tool and the process of a user's golden say to each other. sim/python/
-// spikelock_golden_runner.py speaks the same. Requests and short answers go through two pipes;
-// results are written straight into shared memory, so that those of finished timesteps survive
-// the model.
+// spikelock_golden_runner.py speaks the same. Requests go through a socket, short answers through a
+// pipe; results are written straight into shared memory, so that those of finished timesteps
+// survive the model.
 #pragma once
 
 #include <atomic>
