@@ -115,6 +115,7 @@ Result<Golden> open_golden(const manifest::Manifest& m, const Experiment& e, gol
         return golden;
     }
     sim::UserGoldenOptions options;
+    options.network_json = golden::to_json(e.network);
     options.cache_dir = console.cache_dir;
     options.force = o.rebuild;
     options.wall_limit_s = o.wall_limit_s;

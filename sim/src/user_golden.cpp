@@ -13,7 +13,6 @@
 #include "process.hpp"
 #include "spikelock/base/hash.hpp"
 #include "spikelock/base/text.hpp"
-#include "spikelock/golden/network_json.hpp"
 #include "user_golden_process.hpp"
 
 namespace spikelock::sim {
@@ -128,7 +127,7 @@ Result<Program> build(const GoldenSpec& spec, const UserGoldenOptions& options) 
 }
 
 /// The network as the runners take it.
-std::string encode(const golden::Network& net) {
+std::string encode(const golden::Network& net, const std::string& json) {
     std::string out;
     const auto add = [&](const char* name, const void* data, std::size_t count, std::size_t size) {
         user::Array array{};
@@ -182,7 +181,6 @@ std::string encode(const golden::Network& net) {
     many("target", net.synapses, [](const Synapse& s) { return s.target; });
     many("weight", net.synapses, [](const Synapse& s) { return s.weight; });
     many("delay", net.synapses, [](const Synapse& s) { return s.delay; });
-    const std::string json = golden::to_json(net);
     add("json", json.data(), json.size(), 1);
     return out;
 }
@@ -221,7 +219,7 @@ public:
         }
         if (Status started = process_.start(arguments, m.folder, name_, options); !started)
             return started.error();
-        const std::string arrays = encode(network);
+        const std::string arrays = encode(network, options.network_json);
         process_.send(Tag::Network, arrays.data(), arrays.size());
         Result<std::optional<Answer>> shape =
             process_.wait(std::max(options.wall_limit_s, kLoadLimitS));

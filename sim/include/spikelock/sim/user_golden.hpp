@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "spikelock/base/result.hpp"
-#include "spikelock/golden/network.hpp"
 #include "spikelock/manifest/manifest.hpp"
 #include "spikelock/trace/step_source.hpp"
 
 namespace spikelock::sim {
 
 struct UserGoldenOptions {
+    std::string network_json;  ///< the network as golden::to_json gives it, passed to the model
     std::string cache_dir;       ///< programs are kept in <cache_dir>/goldens
     bool force = false;          ///< build even where a valid program is cached
     double wall_limit_s = 20.0;  ///< for one timestep, then HUNG; for loading at least 20 s
