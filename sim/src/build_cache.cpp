@@ -193,7 +193,7 @@ Result<std::string> BuildCache::begin() const {
 }
 
 Result<CacheEntry> BuildCache::keep(const std::string& built, FileHashes files,
-                                    const std::string& warnings) const {
+                                    const std::string& warnings, const std::string& about) const {
     Result<std::string> digest = hash_file(built);
     if (!digest) return digest.error();
     CacheEntry entry;
@@ -212,8 +212,8 @@ Result<CacheEntry> BuildCache::keep(const std::string& built, FileHashes files,
     if (code) return failed(done, code);
     std::string names;
     for (const auto& [file, hash] : files) names += file + "\n";
-    for (const auto& [name, text] :
-         {std::pair{"warnings", warnings}, std::pair{"digest", *digest + "\n"}})
+    for (const auto& [name, text] : {std::pair{"warnings", warnings}, std::pair{"about", about},
+                                     std::pair{"digest", *digest + "\n"}})
         if (Status written = write_file((done / name).string(), text); !written)
             return written.error();
     fs::remove_all(root / entry.key, code);

@@ -86,8 +86,9 @@ public:
     Result<std::string> begin() const;
     /// Keeps what was built. @pre the lock is held
     /// @param built  path of the program, moved away from there
-    Result<CacheEntry> keep(const std::string& built, FileHashes files,
-                            const std::string& warnings) const;
+    /// @param about  "name ...", "top ..." a line, for whoever lists the cache
+    Result<CacheEntry> keep(const std::string& built, FileHashes files, const std::string& warnings,
+                            const std::string& about = {}) const;
 
 private:
     std::string key_of(const FileHashes& hashes) const;

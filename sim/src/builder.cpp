@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "build_cache.hpp"
+#include "build_error.hpp"
 #include "host_sources.hpp"
 #include "process.hpp"
 #include "spikelock/base/hash.hpp"
@@ -18,8 +19,6 @@
 namespace spikelock::sim {
 
 namespace fs = std::filesystem;
-using manifest::CoreSpec;
-using manifest::Manifest;
 using detail::BuildCache;
 using detail::CacheEntry;
 using detail::FileHashes;
@@ -28,6 +27,8 @@ using detail::hash_files;
 using detail::lines_of;
 using detail::read_file;
 using detail::write_file;
+using manifest::CoreSpec;
+using manifest::Manifest;
 
 namespace {
 
@@ -141,38 +142,6 @@ std::vector<std::string> dependencies(const std::string& folder) {
     return files;
 }
 
-/// The first error that Verilator or the compiler printed, with its place.
-Error build_error(const std::string& tool, const std::string& output, const std::string& log) {
-    std::istringstream lines(output);
-    for (std::string line; std::getline(lines, line);) {
-        const bool verilator = line.rfind("%Error", 0) == 0;
-        const std::size_t at = verilator ? line.find(": ") : line.find(": error: ");
-        if (at == std::string::npos && !verilator) continue;
-        if (output.find("No space left on device") != std::string::npos)
-            return {Errc::Environment, "no space left on the device that holds the build cache",
-                    log};
-        if (!verilator)
-            return {Errc::Build, tool + ": " + line.substr(at + 9) + " (log: " + log + ")",
-                    line.substr(0, at)};
-        // "%Error-KIND: file:line:column: text", or without a place.
-        std::string rest = line.substr(at + 2);
-        std::size_t cut = std::string::npos;
-        int colons = 0;
-        for (std::size_t i = 0; i < rest.size() && colons < 3; ++i)
-            if (rest[i] == ':' && ++colons >= 2 && i + 1 < rest.size() && rest[i + 1] == ' ') {
-                cut = i;
-                break;
-            }
-        if (cut == std::string::npos || rest.find_first_of("0123456789") == std::string::npos)
-            return {Errc::Build, "verilator: " + rest + " (log: " + log + ")", {}};
-        std::string message = rest.substr(cut + 2);
-        return {Errc::Build, "verilator: " + message + " (log: " + log + ")", rest.substr(0, cut)};
-    }
-    if (output.find("No space left on device") != std::string::npos)
-        return {Errc::Environment, "no space left on the device that holds the build cache", log};
-    return {Errc::Build, tool + " failed: " + first_line(output), log};
-}
-
 }  // namespace
 
 Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
@@ -242,7 +211,7 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
             if (!verilated) return verilated.error();
             (void)write_file(log_file, verilated->output);
             if (verilated->status != 0)
-                return build_error("verilator", verilated->output, log_file);
+                return detail::build_error("verilator", verilated->output, log_file);
             ports = read_ports(read_file((folder / "Vdut.h").string()));
             const std::string control = control_file(m, &ports);
             if (pass == 1 || control == control_file(m, nullptr)) break;
@@ -267,7 +236,7 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
                        ? Error{Errc::Environment, "make is missing: apt-get install make", "make"}
                        : made.error();
         (void)write_file(log_file, verilated->output + made->output);
-        if (made->status != 0) return build_error(tools->cxx, made->output, log_file);
+        if (made->status != 0) return detail::build_error(tools->cxx, made->output, log_file);
 
         const std::optional<FileHashes> after = hash_files(read);
         if (!before || !after || *before != *after) {
@@ -277,7 +246,8 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         std::string warnings;
         for (const std::string& line : lines_of(verilated->output))
             if (line.rfind("%Warning", 0) == 0) warnings += line + "\n";
-        Result<CacheEntry> kept = cache.keep((folder / "Vdut").string(), *after, warnings);
+        Result<CacheEntry> kept = cache.keep((folder / "Vdut").string(), *after, warnings,
+                                             "name " + m.core.name + "\ntop " + m.core.top + "\n");
         if (!kept) return kept.error();
         return finish(std::move(*kept), false);
     }

@@ -119,7 +119,8 @@ Result<Program> build(const GoldenSpec& spec, const UserGoldenOptions& options) 
             continue;
         }
         Result<detail::CacheEntry> kept =
-            cache.keep(*folder + "/golden", std::move(*after), detail::read_file(log_file));
+            cache.keep(*folder + "/golden", std::move(*after), detail::read_file(log_file),
+                       "name " + fs::path(spec.cpp).filename().string() + "\n");
         if (!kept) return kept.error();
         return finish(std::move(*kept), false);
     }
