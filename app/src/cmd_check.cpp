@@ -105,7 +105,12 @@ std::optional<int> width_of(const manifest::Expression& expression,
         if (n.kind == Kind::Number) return n.number;
         return std::nullopt;
     };
-    if (node.kind == Kind::Bit) return 1;
+    if (node.kind == Kind::Bit) {
+        // name[i] is a word of a memory, a bit of anything else.
+        const std::vector<std::string> names = expression.names();
+        const manifest::Signal* signal = names.empty() ? nullptr : find_signal(signals, names[0]);
+        return signal && signal->words > 1 ? static_cast<int>(signal->bits) : 1;
+    }
     if (node.kind == Kind::Slice && node.children.size() >= 2) {
         const auto last = number(*node.children.back());
         if (!last) return std::nullopt;

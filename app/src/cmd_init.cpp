@@ -176,6 +176,7 @@ public:
         timestep();
         side_band();
         what_is_missing();
+        handshakes();
         return std::move(g_);
     }
 
@@ -505,6 +506,32 @@ private:
             take(&v);
             return;
         }
+    }
+
+    /// Ports that are known by their names, but are more than a manifest's entry can say.
+    void handshakes() {
+        for (const Variable& v : d_.ports) {
+            const auto prefix = before(words_of(v.name), {"req", "request"});
+            if (!prefix || v.bits != 1 || !is_free(v)) continue;
+            for (const Variable& other : d_.ports) {
+                const Words w = words_of(other.name);
+                if (other.bits != 1 || other.direction == v.direction || !has(w, {"ack"}) ||
+                    !(prefix->empty() || begins_with(w, *prefix)))
+                    continue;
+                g_.unknown.push_back(
+                    fmt::format("{} and {}: they look like request and acknowledge of {} events",
+                                v.name, other.name, v.direction == "input" ? "input" : "output"));
+            }
+        }
+        const Variable* clock = port("input", true, [](const Words& w) {
+            return has(w, {"sck", "sclk"});
+        });
+        const Variable* data = port("input", true, [](const Words& w) {
+            return has(w, {"mosi", "sdi", "sdata"});
+        });
+        if (clock && data)
+            g_.unknown.push_back(fmt::format(
+                "{} and {}: they look like a serial configuration port", clock->name, data->name));
     }
 
     void what_is_missing() {

@@ -188,6 +188,62 @@ endmodule
                  "keywords as names")
 
 
+ARRAY = """module snn_layer #(parameter int NUM_NEURONS = 16, parameter int W = 12)(
+  input logic clk, input logic resetn, input logic enable,
+  input logic signed [W-1:0] current_in [NUM_NEURONS], input logic signed [W-1:0] threshold,
+  output logic [NUM_NEURONS-1:0] spikes,
+  output logic signed [W-1:0] membrane_potential [NUM_NEURONS]);
+  always_ff @(posedge clk)
+    if (!resetn) for (int i = 0; i < NUM_NEURONS; i++) begin
+      membrane_potential[i] <= '0; spikes[i] <= 0;
+    end else if (enable) for (int i = 0; i < NUM_NEURONS; i++) begin
+      spikes[i] <= membrane_potential[i] + current_in[i] >= threshold;
+      membrane_potential[i] <= membrane_potential[i] + 12'(i);
+    end
+endmodule
+"""
+
+AER = """module crossbar(input CLK, input RST, input SCK, input MOSI, input [7:0] AERIN_ADDR,
+  input AERIN_REQ, output reg AERIN_ACK, output reg [7:0] AEROUT_ADDR, output reg AEROUT_REQ,
+  input AEROUT_ACK);
+  reg signed [15:0] mem [0:255];
+  reg [7:0] sh;
+  always @(posedge SCK) sh <= {sh[6:0], MOSI};
+  always @(posedge CLK, posedge RST)
+    if (RST) begin AERIN_ACK <= 0; AEROUT_REQ <= 0; end
+    else begin AERIN_ACK <= AERIN_REQ; mem[AERIN_ADDR] <= mem[AERIN_ADDR] + sh;
+      AEROUT_REQ <= mem[AERIN_ADDR] > 100 && !AEROUT_ACK; AEROUT_ADDR <= AERIN_ADDR; end
+endmodule
+"""
+
+
+def test_init_found_in_the_wild(checks, folder):
+    """An array with unpacked ports steps as guessed; a crossbar with AER and SPI is left open."""
+    # A fixed place lets the cache serve the next run.
+    kept = pathlib.Path(tool.CACHE).parent / "cli-bring-up"
+    kept.mkdir(parents=True, exist_ok=True)
+    init(checks, kept, write(kept, "array.sv", ARRAY), "--force")
+    done = tool.run("check", kept / "cosim.toml", "--neurons", 16, "--steps", 3, "--json", "--set",
+                    "core.optimise=-O0")
+    if checks.equal(done.status, 0, f"the guess steps: {done.err}"):
+        # Each timestep is one clock, in which neuron i counts up by i.
+        v = [s["fields"]["v"] for s in done.json()["timesteps"]]
+        checks.equal([[b - a for a, b in zip(*pair)] for pair in zip(v, v[1:])],
+                     [list(range(16))] * 2, "potentials")
+        entries = tool.run("cache", "list", "--json").json()["entries"]
+        checks.that(any(e["name"] == e["top"] == "snn_layer" for e in entries),
+                    "the cache knows the core's name")
+    (folder / "aer").mkdir()
+    done = init(checks, folder / "aer", write(folder, "aer.v", AER))
+    m = manifest_of(folder / "aer/cosim.toml")
+    checks.equal((m["clock"], m["startup"][0]["reset"], m["startup"][0]["active"]),
+                 ("CLK", "RST", "high"), "clock and reset beside a serial clock")
+    for what in ("AERIN_REQ and AERIN_ACK: .*input events", "AEROUT_REQ and AEROUT_ACK: .*output",
+                 "SCK and MOSI: .*serial"):
+        checks.matches(done.out, f"^not guessed: {what}", "what is seen but cannot be said")
+    checks.matches((folder / "aer/cosim.toml").read_text(), r"mem \(256 x 16 bits\)", "memories")
+
+
 def test_init_errors(checks, folder):
     uart = write(folder, "uart.v", UART)
     done = tool.run("init", uart, "-o", folder / "u.toml")
@@ -349,7 +405,8 @@ def test_documented(checks, folder):
 
 def main():
     checks = tool.Checks()
-    for test in (test_init_own_cores, test_init_without_names, test_init_styles, test_init_errors,
+    for test in (test_init_own_cores, test_init_without_names, test_init_styles,
+                 test_init_found_in_the_wild, test_init_errors,
                  test_signals, test_check, test_cache, test_documented):
         folder = pathlib.Path(tempfile.mkdtemp())
         try:
