@@ -42,7 +42,7 @@ bool never(const Network&) { return false; }
 
 /// An option that is a member of Arithmetic with named codes or a range of numbers.
 template <typename T>
-Option arithmetic_option(const Network& start, const char* key, T Arithmetic::*member,
+Option arithmetic_option(const Network& start, const char* key, T Arithmetic::* member,
                          const std::vector<std::pair<std::string, T>>& values, bool quoted,
                          std::function<bool(const Network&)> inert) {
     Option option{key, {}, std::move(inert)};
@@ -65,7 +65,7 @@ Option arithmetic_option(const Network& start, const char* key, T Arithmetic::*m
     return option;
 }
 
-Option number_option(const Network& start, const char* key, int Arithmetic::*member, int lowest,
+Option number_option(const Network& start, const char* key, int Arithmetic::* member, int lowest,
                      int highest, std::function<bool(const Network&)> inert) {
     std::vector<std::pair<std::string, int>> values;
     for (int x = lowest; x <= highest; ++x) values.emplace_back(std::to_string(x), x);
@@ -76,7 +76,7 @@ Option number_option(const Network& start, const char* key, int Arithmetic::*mem
 using Change = std::function<std::int64_t(std::int64_t, const Network&, const Network&)>;
 
 template <typename T>
-Option parameter_option(const char* name, T NeuronParams::*member,
+Option parameter_option(const char* name, T NeuronParams::* member,
                         const std::vector<std::pair<std::string, Change>>& changes,
                         std::function<bool(const Network&)> inert) {
     Option option{name, {{"as given", {}, {}, {}}}, std::move(inert)};

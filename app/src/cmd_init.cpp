@@ -209,9 +209,8 @@ private:
                                        d_.clocked_blocks);
         }
         if (g_.clock.empty()) {
-            g_.clock = take(port("input", true, [](const Words& w) {
-                return has(w, {"clk", "clock", "ck"});
-            }));
+            g_.clock = take(
+                port("input", true, [](const Words& w) { return has(w, {"clk", "clock", "ck"}); }));
             if (!g_.clock.empty()) g_.clock_why = "by its name";
         }
         if (!g_.clock.empty()) g_.used.insert(g_.clock);
@@ -470,9 +469,8 @@ private:
         else if (const Variable* idle =
                      port("output", true, [](const Words& w) { return has(w, {"idle"}); }))
             g_.idle = take(idle);
-        g_.clear = take(port("input", true, [](const Words& w) {
-            return has(w, {"clear", "clr"});
-        }));
+        g_.clear =
+            take(port("input", true, [](const Words& w) { return has(w, {"clear", "clr"}); }));
         if (g_.parallel && g_.start.empty() && g_.done.empty())
             while (const Variable* enable = port("input", true, [](const Words& w) {
                        return has(w, {"step", "en", "enable", "ena", "ce", "run"});
@@ -523,12 +521,10 @@ private:
                                 v.name, other.name, v.direction == "input" ? "input" : "output"));
             }
         }
-        const Variable* clock = port("input", true, [](const Words& w) {
-            return has(w, {"sck", "sclk"});
-        });
-        const Variable* data = port("input", true, [](const Words& w) {
-            return has(w, {"mosi", "sdi", "sdata"});
-        });
+        const Variable* clock =
+            port("input", true, [](const Words& w) { return has(w, {"sck", "sclk"}); });
+        const Variable* data =
+            port("input", true, [](const Words& w) { return has(w, {"mosi", "sdi", "sdata"}); });
         if (clock && data)
             g_.unknown.push_back(fmt::format(
                 "{} and {}: they look like a serial configuration port", clock->name, data->name));

@@ -38,7 +38,7 @@ Result<InputFile> InputFile::open(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return system_error("open", path, errno);
     InputFile file(fd, path);
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd, &info) != 0) return system_error("open", path, errno);
     if (S_ISDIR(info.st_mode)) return system_error("open", path, EISDIR);
     return file;
@@ -58,7 +58,7 @@ InputFile::~InputFile() {
 }
 
 Result<std::uint64_t> InputFile::size() const {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd_, &info) != 0) return system_error("read", path_, errno);
     if (!S_ISREG(info.st_mode))
         return Error{Errc::Unsupported, "expected a regular file, found a pipe or device", path_};

@@ -12,7 +12,8 @@ def setup(network):
     net = network
     axons, n = net["n_axons"], net["n_neurons"]
     if net["cuba"].any() or net["refractory"].any() or net["leak_mode"] != 1:
-        raise NotImplementedError("only LIF neurons with a multiplied leak, without refractory period")
+        raise NotImplementedError("only LIF neurons with a multiplied leak, without refractory "
+                                  "period")
     if net["acc_overflow"] != 0 or net["v_overflow"] != 1 or net["rounding"] != 0:
         raise NotImplementedError("only wrapped sums, saturated voltages and floor")
     dense = np.zeros((2, axons + n, n), np.int64)  # by delay, source and target

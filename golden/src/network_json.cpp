@@ -25,8 +25,9 @@ using Json = nlohmann::ordered_json;
 // Each struct is described once, as a visit of its members with their names, and both directions
 // follow it.
 template <typename Struct, typename Visit>
-void visit_members(Struct& a,
-                   Visit visit) requires std::is_same_v<std::remove_const_t<Struct>, Arithmetic> {
+void visit_members(Struct& a, Visit visit)
+    requires std::is_same_v<std::remove_const_t<Struct>, Arithmetic>
+{
     visit("v_bits", a.v_bits);
     visit("u_bits", a.u_bits);
     visit("acc_bits", a.acc_bits);
@@ -46,8 +47,9 @@ void visit_members(Struct& a,
 }
 
 template <typename Struct, typename Visit>
-void visit_members(Struct& p,
-                   Visit visit) requires std::is_same_v<std::remove_const_t<Struct>, NeuronParams> {
+void visit_members(Struct& p, Visit visit)
+    requires std::is_same_v<std::remove_const_t<Struct>, NeuronParams>
+{
     visit("threshold", p.threshold);
     visit("v_reset", p.v_reset);
     visit("bias", p.bias);
@@ -59,17 +61,19 @@ void visit_members(Struct& p,
 }
 
 template <typename Struct, typename Visit>
-void visit_members(Struct& range, Visit visit) requires(
-    std::is_same_v<std::remove_const_t<Struct>, InputPort> ||
-    std::is_same_v<std::remove_const_t<Struct>, trace::Population>) {
+void visit_members(Struct& range, Visit visit)
+    requires(std::is_same_v<std::remove_const_t<Struct>, InputPort> ||
+             std::is_same_v<std::remove_const_t<Struct>, trace::Population>)
+{
     visit("label", range.label);
     visit("begin", range.begin);
     visit("end", range.end);
 }
 
 template <typename Struct, typename Visit>
-void visit_members(Struct& net,
-                   Visit visit) requires std::is_same_v<std::remove_const_t<Struct>, Network> {
+void visit_members(Struct& net, Visit visit)
+    requires std::is_same_v<std::remove_const_t<Struct>, Network>
+{
     visit("name", net.name);
     visit("dt", net.dt);
     visit("arithmetic", net.arithmetic);

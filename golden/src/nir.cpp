@@ -324,7 +324,7 @@ Result<FloatNetwork> read_nir_within(const std::string& path, const IsolationLim
 }  // namespace detail
 
 Result<FloatNetwork> read_nir(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) != 0) {
         const bool missing = errno == ENOENT || errno == ENOTDIR;
         return Error{missing ? Errc::NotFound : Errc::Io,

@@ -609,8 +609,8 @@ void read_core_sections(Section& top, Manifest& m) {
 std::string content_of(const std::string& path) {
     std::error_code error;
     if (fs::is_directory(path, error))
-        throw Bad{{Errc::NotFound, "is a folder; expected a core manifest, e.g. cosim.toml in it",
-                   path}};
+        throw Bad{
+            {Errc::NotFound, "is a folder; expected a core manifest, e.g. cosim.toml in it", path}};
     std::ifstream file(path, std::ios::binary);
     if (!file)
         throw Bad{{Errc::NotFound, "cannot open; expected a core manifest (cosim.toml)", path}};

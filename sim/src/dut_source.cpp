@@ -29,10 +29,10 @@
 
 namespace spikelock::sim {
 
+using detail::Fd;
 using trace::BlockView;
 using trace::EndKind;
 using trace::SourceEnd;
-using detail::Fd;
 
 namespace {
 

@@ -36,7 +36,8 @@ disable edge else end endcase endfunction endgenerate endmodule endpackage enum 
 foreach function generate genvar if iff import initial inout input int integer localparam logic
 longint module negedge or output package packed parameter posedge property reg return shortint
 signed stable struct task type typedef union unique unsigned void while wire endproperty byte past
-rose fell inside endtask string static const cover assume final clocking endclocking sequence xor not
+rose fell inside endtask string static const cover assume final clocking endclocking sequence xor
+not
 nand nor bind""".split())
 
 
@@ -155,7 +156,8 @@ def test_init_without_names(checks, folder):
             done = tool.run("check", place / "cosim.toml")
             checks.equal(done.status, 2, "check of an open manifest")
             checks.matches(done.err, r"cosim\.toml:\d+: 3 names are still to be filled in: "
-                           r"FILL_IN_start \(line \d+\), FILL_IN_done .*FILL_IN_spike", "what is open")
+                           r"FILL_IN_start \(line \d+\), FILL_IN_done .*FILL_IN_spike",
+                           "what is open")
         else:
             checks.equal(m["side_band"][0]["target"], names["i_in_i"] + "[16*i +: 16]", "current")
 
@@ -170,7 +172,8 @@ def test_init_styles(checks, folder):
             ("negedge b", "a", ("b", "a", "high")))):
         place = folder / f"style{k}"
         place.mkdir()
-        source = write(place, "spiking.v", f"""module spiking(input a, input b, input signed [7:0] x,
+        source = write(place, "spiking.v",
+                       f"""module spiking(input a, input b, input signed [7:0] x,
   output reg y); reg signed [7:0] v;
   always @({edge}) if ({condition}) begin v <= 0; y <= 0; end
     else begin v <= v + x; y <= v > x; end
@@ -256,14 +259,16 @@ def test_init_errors(checks, folder):
     before = (folder / "u.toml").read_text()
     done = tool.run("init", TINY, "-o", folder / "u.toml")
     checks.equal(done.status, 2, "an existing manifest")
-    checks.matches(done.err, "u.toml: exists already; --force overwrites it", "an existing manifest")
+    checks.matches(done.err, "u.toml: exists already; --force overwrites it",
+                   "an existing manifest")
     checks.equal((folder / "u.toml").read_text(), before, "an existing manifest is kept")
     done = tool.run("init", folder / "none.v")
     checks.matches(done.err, r"none\.v: no such source file", "no source")
     broken = write(folder, "broken.v", "module m(input a;\nendmodule\n")
     done = tool.run("init", broken, "-o", folder / "x.toml")
     checks.equal(done.status, 2, "a syntax error: exit code")
-    checks.matches(done.err, r"^error: \S*broken\.v:1:\d+: verilator: syntax error", "a syntax error")
+    checks.matches(done.err, r"^error: \S*broken\.v:1:\d+: verilator: syntax error",
+                   "a syntax error")
     lost = write(folder, "lost.v", '`include "nowhere.vh"\nmodule m(input a); endmodule\n')
     done = tool.run("init", lost, "-o", folder / "x.toml")
     checks.matches(done.err, r"lost\.v:1:\d+: .*nowhere\.vh.*-I FOLDER", "a missing include file")
@@ -296,7 +301,8 @@ def test_signals(checks, folder):
     checks.that("v_q" not in text, "others are left out")
     done = tool.run("signals", tool.TINY_CORE, "v_p")
     checks.equal(done.status, 2, "nothing matches: exit code")
-    checks.matches(done.err, "none of the .* signals matches 'v_p'; did you mean", "nothing matches")
+    checks.matches(done.err, "none of the .* signals matches 'v_p'; did you mean",
+                   "nothing matches")
     array = tool.run("signals", tool.ROOT / "examples/030_parallel_lif/cosim.toml", "v_q",
                      "--json").json()
     checks.equal([(s["name"], s["copies"]) for s in array["signals"]],

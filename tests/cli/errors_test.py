@@ -60,7 +60,8 @@ def manifests(e):
         folder = tiny_folder(name)
         e.expect("no manifest", r"{f}none\.toml: cannot open; expected a core manifest "
                  r"\(cosim\.toml\)", "run", folder / "none.toml")
-        e.expect("a folder", r"{f}: is a folder; expected a core manifest, e\.g\. cosim\.toml in it",
+        e.expect("a folder",
+                 r"{f}: is a folder; expected a core manifest, e\.g\. cosim\.toml in it",
                  "run", folder)
         (folder / "broken.toml").write_text("clock = \"clk_i\"\n[core\ntop = 1\n")
         e.expect("no TOML", r"{f}broken\.toml:2:\d+: .+", "run", folder / "broken.toml")
@@ -133,7 +134,8 @@ def network_and_stimulus(e):
                  "stimulus.file=events.csv")
         e.expect("a second sample that nothing clears",
                  r"{f}tiny_core\.toml: the sample at timestep 200 starts with state 'clear', but "
-                 r"the manifest does not say how to bring the core there; give \[\[state\.clear\]\] "
+                 r"the manifest does not say how to bring the core there; give "
+                 r"\[\[state\.clear\]\] "
                  r"entries, or start = \"keep\" in \[stimulus\]",
                  "run", manifest, "--no-record", "--set", "stimulus.sample_steps=200")
 
@@ -185,7 +187,8 @@ def signals(e):
     kept = pathlib.Path(tool.CACHE).parent / "cli-errors"
     folder = tiny_folder(kept / "signal")
     line = spoil(folder, "start = \"tick_i\"", "start = \"tick\"") - 2
-    e.expect("a wrong signal", rf"{{f}}tiny_core\.toml:{line}: timestep\.start: the core has no signal "
+    e.expect("a wrong signal",
+             rf"{{f}}tiny_core\.toml:{line}: timestep\.start: the core has no signal "
              r"'tick'; did you mean 'tick_i'\?", "run", folder / "tiny_core.toml",
              "--no-record", "--set", "core.optimise=-O0")
     folder = tiny_folder(kept / "map")
@@ -228,15 +231,18 @@ load = "maps"
         done = tool.run("run", tool.SNN_CORE, *tool.size_options("narrow"), "--no-record", "--set",
                         f"network.json={file}", "--set", "stimulus.steps=10")
         e.checks.equal(done.status, 4, "more synapses than the core holds: exit code")
-        e.checks.matches(done.out, r"^ASSERTED: .*while the network was loaded \(is a memory of the "
+        e.checks.matches(done.out,
+                         r"^ASSERTED: .*while the network was loaded \(is a memory of the "
                          r"core too small, or its address map another one\?\): \[\d+\] %Error: "
-                         r"config_port\.sv:\d+: Assertion failed in \S+ConfigWriteInMap[^\n]* \(and "
+                         r"config_port\.sv:\d+: Assertion failed in \S+ConfigWriteInMap[^\n]* "
+                         r"\(and "
                          r"\d+ more\)", "more synapses than the core holds")
 
 
 def environment(e):
     with tempfile.TemporaryDirectory() as name:
-        e.expect("no Verilator", r"verilator: cannot run 'verilator --version'; Verilator 5\.006 or "
+        e.expect("no Verilator",
+                 r"verilator: cannot run 'verilator --version'; Verilator 5\.006 or "
                  r"newer is needed: apt-get install verilator", "run", tool.TINY_CORE,
                  "--no-record", env={"PATH": name})
         for program in ("verilator",):
@@ -248,9 +254,11 @@ def environment(e):
         blocked.write_text("")
         e.expect("a trace that cannot be written", r"{f}file/t\.h5: .*; choose another.* --record "
                  r"FILE, or --no-record", "run", tool.TINY_CORE, "--record", blocked / "t.h5")
-        e.expect("a trace in a folder that takes none", r"/proc/t\.h5\S*: .*; choose another.* --record "
+        e.expect("a trace in a folder that takes none",
+                 r"/proc/t\.h5\S*: .*; choose another.* --record "
                  r"FILE, or --no-record", "run", tool.TINY_CORE, "--record", "/proc/t.h5")
-        e.expect("a cache that cannot be written", r"{f}file/\S+: cannot create the build cache: .+",
+        e.expect("a cache that cannot be written",
+                 r"{f}file/\S+: cannot create the build cache: .+",
                  "run", tool.TINY_CORE, "--no-record", env={"SPIKELOCK_CACHE": str(blocked)})
 
 

@@ -119,7 +119,8 @@ def python(checks):
                     r"-32768\.\.32767",
             "list": r"tiny\.py: .*timestep 100 gave list, expected a dict",
             "missing": r"tiny\.py: .*timestep 100 gave no 'v', which it gave before",
-            "unknown": r"tiny\.py: .*gave a field 'voltage', expected some of spike, i_syn"}.items():
+            "unknown": r"tiny\.py: .*gave a field 'voltage', expected some of spike, "
+            r"i_syn"}.items():
         done = tiny(model, DO=what)
         checks.equal(done.status, 2, f"{what} is an error: {done.out[-300:]}")
         checks.matches(done.err, pattern, what)

@@ -23,7 +23,7 @@ CASES = (
      r"\[\d+\] %Error: tiny_core\.sv:\d+: Assertion failed in \S*tiny_core\.TickOnlyWhenIdle: "
      r"TickOnlyWhenIdle failed on purpose"),
     ("fatal", "ASSERTED", 4, "asserted",
-     r"\[\d+\] %Error: tiny_core\.sv:\d+: .*the tiny core gave up"),
+     r"\[\d+\] %(Error|Fatal): tiny_core\.sv:\d+: .*the tiny core gave up"),
     ("finish", "INCONCLUSIVE", 3, "finished", r"called \$finish"),
     ("fires-twice", "ASSERTED", 4, "asserted", r"neuron 0 fired twice in one timestep"),
     ("no-such-neuron", "ASSERTED", 4, "asserted", r"neuron 9, but there are 4"),
@@ -80,7 +80,8 @@ def good(checks):
     checks.equal(j["compared_fields"], ["v", "spike"], "a core that behaves: fields")
     checks.matches(" ".join(j["not_compared"]), r"i_syn", "a field that the core does not show")
     checks.that(j["spikes_actual"] > 100, "a core that behaves: spikes")
-    checks.matches(run_tiny().out, r"^MATCH: .*not compared: i_syn", "headline says what is left out")
+    checks.matches(run_tiny().out, r"^MATCH: .*not compared: i_syn",
+                   "headline says what is left out")
 
 
 def diverges(checks):
@@ -144,7 +145,8 @@ def killed(checks):
         checks.that(j["steps_compared"] > 0, "killed host: nothing was compared before")
         shown = tool.run("show", f"{folder}/t.h5", "--json")
         checks.equal(shown.status, 0, f"killed host: the trace is readable; {shown.err}")
-        checks.equal(shown.json()["n_steps"], j["steps_compared"], "killed host: recorded timesteps")
+        checks.equal(shown.json()["n_steps"], j["steps_compared"],
+                     "killed host: recorded timesteps")
 
 
 def main():

@@ -82,7 +82,7 @@ Status DiskSpace::reserve(std::uint64_t size) {
 }
 
 void DiskSpace::release() noexcept {
-    struct stat info {};
+    struct stat info{};
     if (fd_ < 0 || ::fstat(fd_, &info) != 0) return;
     // Truncating to the present size frees the blocks beyond it on ext4 and XFS; the hole does so
     // elsewhere.

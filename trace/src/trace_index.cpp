@@ -53,8 +53,8 @@ Result<std::unique_ptr<IndexWriter>> IndexWriter::create(const std::string& path
                          path};
         }
         // The last writer may have removed the file between our open and our lock.
-        struct stat ours {};
-        struct stat named {};
+        struct stat ours{};
+        struct stat named{};
         if (::fstat(fd, &ours) == 0 && ::stat(name.c_str(), &named) == 0 &&
             ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
             std::unique_ptr<IndexWriter> index(new IndexWriter(name, fd));
@@ -119,7 +119,7 @@ Result<std::unique_ptr<IndexReader>> IndexReader::open(const std::string& path) 
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
         return Error{Errc::Environment, "a living process is recording to this trace", path};
     }
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd, &info) != 0) return system_error(name, "reading the trace's index");
     reader->size_ = static_cast<std::uint64_t>(info.st_size);
     std::array<char, 8> magic{};

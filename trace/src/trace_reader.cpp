@@ -384,7 +384,7 @@ Status Hdf5Reader::seek(std::uint64_t timestep) {
 }  // namespace
 
 bool has_index(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     return ::stat(index_path(path).c_str(), &info) == 0;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Four integrate-and-fire neurons that go wrong in a chosen way, for tests of what the harness then
-// says. An event adds 16 to the neuron of its axon; from 64 on a neuron fires and starts again at 0.
+// says. An event adds 16 to the neuron of its axon; from 64 on a neuron fires and starts at 0.
 // Latency : done_o four clocks after tick_i; one neuron a clock.
 // Choice  : +misbehave=<n> +at=<timestep>; 0 is none. The numbers are those of tests/cosim/tool.py.
 module tiny_core #(

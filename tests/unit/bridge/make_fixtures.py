@@ -64,11 +64,13 @@ def write_csv_fixtures(out):
     rng = np.random.default_rng(8)
     lines = []
     for separator, word in ((",", "comma"), (";", "semicolon"), ("\t", "tab"), (" ", "blank")):
-        for style in ("%.18e", "%.17g", "%d", "%.3f", "%r"):
+        for style in ("%.18e", "%.17g", "%d", "%.3f", "shortest"):
             for header in (False, True):
                 table = rng.normal(0, 10.0 ** rng.integers(-12, 12), (17, rng.integers(1, 9)))
                 name = f"c{len(lines)}"
                 path = f"{out}/{name}.csv"
+                if style == "shortest":  # numpy 2 would write its own type's name for %r
+                    style, table = "%s", np.array([[repr(float(x)) for x in row] for row in table])
                 np.savetxt(path, table, fmt=style, delimiter=separator,
                            header=separator.join("abcdefghi"[:table.shape[1]]) if header else "",
                            comments="")

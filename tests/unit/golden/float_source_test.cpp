@@ -198,10 +198,7 @@ TEST_CASE("golden/float: bad parameters are errors that name the population", "[
         {[](FloatNetwork& n) { n.synapses[0].target = 2; }, "a synapse leads to neuron 2"},
         {[](FloatNetwork& n) { n.synapses[0].delay = 1e9; }, "synapse 0 has"},
         {[](FloatNetwork& n) { n.row_begin.back() = 7; }, "row_begin"},
-        {[](FloatNetwork& n) {
-             n.row_begin = {0, 1, 1, 2};
-         },
-         "synapse 1 leads from neuron 1 to 1"},
+        {[](FloatNetwork& n) { n.row_begin = {0, 1, 1, 2}; }, "synapse 1 leads from neuron 1 to 1"},
     };
     REQUIRE(make_float_source(good, {}));
     for (const auto& row : rows) {

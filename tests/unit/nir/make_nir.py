@@ -389,7 +389,8 @@ def bad():
 
     chain("unknown_type", "Unsupported", ["node 'gru'", "'GRU' is not supported"],
           gru={"type": "GRU"}, n=lif(2))
-    chain("misspelt_type", "Unsupported", ["node 'w'", "'Linaer'", "CubaLIF", "did you mean 'Linear'"],
+    chain("misspelt_type", "Unsupported", ["node 'w'", "'Linaer'", "CubaLIF",
+                                           "did you mean 'Linear'"],
           w={"type": "Linaer", "weight": w}, n=lif(2))
     chain("integrator", "Unsupported", ["node 'i'", "'I' is not supported"],
           i={"type": "I", "r": np.ones(3)}, n=lif(3))

@@ -16,7 +16,7 @@
 namespace spikelock::sim {
 
 struct UserGoldenOptions {
-    std::string network_json;  ///< the network as golden::to_json gives it, passed to the model
+    std::string network_json;    ///< the network as golden::to_json gives it, passed to the model
     std::string cache_dir;       ///< programs are kept in <cache_dir>/goldens
     bool force = false;          ///< build even where a valid program is cached
     double wall_limit_s = 20.0;  ///< for one timestep, then HUNG; for loading at least 20 s
