@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A golden of cores/tiny_core.sv that misbehaves as -DDO=... says, in timestep AT.
-#include <cstdint>
 #include <spikelock_golden.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <stdexcept>
 #include <vector>
