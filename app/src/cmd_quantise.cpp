@@ -123,9 +123,9 @@ void print_losses(const Loss& loss, std::ostream& out) {
     const int input_frac = a.v_frac - a.weight_shift;
     fmt::print(out, "formats: {}", signed_bits("v", a.v_bits, a.v_frac));
     if (cuba) fmt::print(out, "; {}", signed_bits("u", a.u_bits, a.v_frac + a.u_shift));
-    fmt::print(out, "; {}", signed_bits("weights", a.weight_bits, input_frac));
+    fmt::print(out, "\n         {}", signed_bits("weights", a.weight_bits, input_frac));
     if (cuba) fmt::print(out, " (2^{} into CUBA neurons)", -(input_frac + a.u_shift));
-    fmt::print(out, "; accumulator {} bits; leak {}\n\n", a.acc_bits,
+    fmt::print(out, "\n         accumulator {} bits; leak {}\n\n", a.acc_bits,
                a.leak_mode == golden::LeakMode::Shift
                    ? std::string("by shift")
                    : fmt::format("factors of {} fraction bits", a.leak_frac));
@@ -193,12 +193,12 @@ void print_comparison(const Loss& loss, std::ostream& out) {
     }
     if (c.first_voltage)
         fmt::print(out,
-                   "first voltage off by more than {:.4g} thresholds: {}: float "
+                   "first voltage off by over {:.4g} thresholds: {}: float "
                    "{:.6g}, golden {:.6g}\n",
                    loss.parameters.v_tolerance, place_of(loss, *c.first_voltage),
                    c.first_voltage->expected, c.first_voltage->actual);
     else
-        fmt::print(out, "no voltage is off by more than {:.4g} thresholds\n",
+        fmt::print(out, "no voltage is off by over {:.4g} thresholds\n",
                    loss.parameters.v_tolerance);
     if (loss.accuracy) {
         const auto& [expected, actual] = *loss.accuracy;

@@ -39,8 +39,8 @@ Result<std::int64_t> lookup(const std::string& name) {
     hash.update(name);
     const std::string hex = hash.hex();
     if (hex[0] == '0') return Error{Errc::NotFound, "no such name", "lookup"};
-    return static_cast<std::int64_t>(std::strtoull(hex.substr(1, hex[0] == 'f' ? 16 : 2).c_str(),
-                                                   nullptr, 16));
+    return static_cast<std::int64_t>(
+        std::strtoull(hex.substr(1, hex[0] == 'f' ? 16 : 2).c_str(), nullptr, 16));
 }
 
 void expression(std::string_view text) {
