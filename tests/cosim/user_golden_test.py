@@ -74,7 +74,7 @@ def cpp(checks):
             "GHOST_SPIKE": r"tiny\.cpp.*timestep 100 set the spike of a neuron above 3",
             "NO_MODEL": r"tiny\.cpp.*gave NULL",
             "BAD_FIELD": r"tiny\.cpp: the golden shows field 'v' with 12 bits, the network has 16",
-            "NO_SUCH_NAME": r"tiny\.cpp:\d+:\d+: .*NO_SUCH_NAME"}.items():
+            "NO_SUCH_NAME": r"(tiny\.cpp:\d+:\d+|<command-line>): .*NO_SUCH_NAME"}.items():
         done = planted(what)
         checks.equal(done.status, 2, f"{what} is an error: {done.out[-300:]}")
         checks.matches(done.err, pattern, what)
