@@ -734,7 +734,11 @@ Result<std::unique_ptr<DutSource>> DutSource::create(const BuiltHost& host,
                                                      const golden::Network& network,
                                                      const DutOptions& options) {
     auto source = std::make_unique<DutSourceImpl>();
-    if (Status opened = source->open(host, manifest, network, options); !opened)
+    // A record, a quarter of the ring at most, must hold a timestep of every field.
+    DutOptions sized = options;
+    constexpr std::uint64_t kBytesPerNeuron = 64;
+    sized.ring_bytes = std::max(options.ring_bytes, 4 * kBytesPerNeuron * network.n_neurons());
+    if (Status opened = source->open(host, manifest, network, sized); !opened)
         return opened.error();
     return std::unique_ptr<DutSource>(std::move(source));
 }

@@ -23,7 +23,8 @@ struct DutOptions {
     std::vector<std::string> plusargs;  ///< passed to the core, each with its '+'
     double wall_limit_s = 20.0;         ///< without a clock going by, then HUNG
     const std::atomic<bool>* stop = nullptr;  ///< set by Ctrl-C: calls then give Errc::Interrupted
-    std::uint64_t ring_bytes = 16 << 20;      ///< per direction
+    /// Per direction, at least. Small: what one side has written, the other finds in a cache.
+    std::uint64_t ring_bytes = 4 << 20;
     std::function<void(const std::string&)>
         log;  ///< what the core prints, line by line; may be empty
 };
