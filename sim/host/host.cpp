@@ -958,6 +958,23 @@ private:
         for (std::size_t i = 0; i < n; ++i, from += o.stride, to += o.bytes)
             std::memcpy(to, from, o.bytes);
     }
+    /// Rows that the next timestep reads and writes come into the cache while the core computes
+    /// this one: the tool used their lines last, on another processor.
+    static void prefetch_row(const std::byte* row, std::uint64_t bytes, bool to_write) {
+        constexpr std::uint64_t kLine = 64;
+        constexpr std::uint64_t kMost = 64 * kLine;  // the rest, the processor sees coming
+        for (std::uint64_t at = 0; at < std::min(bytes, kMost); at += kLine)
+            to_write ? __builtin_prefetch(row + at, 1) : __builtin_prefetch(row + at, 0);
+    }
+    void prefetch_next(const std::byte* side_bands, std::uint32_t step, std::uint32_t n_steps) {
+        const std::byte* at = side_bands;
+        for (const SideBandTarget& band : side_bands_) {
+            const std::uint64_t row = static_cast<std::uint64_t>(band.width) * band.element_bytes;
+            prefetch_row(at + row * (step + 1), row, false);
+            at += align_up(row * n_steps, 8);
+        }
+        for (const Observed& o : fields_) prefetch_row(o.row + o.row_bytes, o.row_bytes, true);
+    }
     void run_clocked() {
         for (std::uint32_t i = 0; i + 1 < clocks_per_step_; ++i) clock_step<false>(nullptr);
         if (gather_after_edge_) {
@@ -1051,6 +1068,7 @@ private:
                                  : run_handshake<false>(first, count);
                     gather();
                 } else {
+                    if (step + 1 < header.n_steps) prefetch_next(at, step, header.n_steps);
                     run_clocked();
                 }
             }
