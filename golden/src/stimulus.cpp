@@ -216,16 +216,17 @@ public:
         StimulusBlock out = empty_block(first, count);
         out.event_begin.resize(std::size_t{count} + 1, 0);
         trace::SideBand band{"i_in", static_cast<std::uint32_t>(current_.size()), {}};
-        band.values.reserve(current_.size() * count);
+        band.values.resize(current_.size() * count);
         const auto range = static_cast<std::uint32_t>(2 * std::int64_t{noise_} + 1);
-        for (std::uint64_t t = first; t < first + count; ++t) {
+        std::int32_t* row = band.values.data();
+        for (std::uint64_t t = first; t < first + count; ++t, row += current_.size()) {
             if (noise_ == 0) {
-                band.values.insert(band.values.end(), current_.begin(), current_.end());
+                std::copy(current_.begin(), current_.end(), row);
                 continue;
             }
             for (std::size_t n = 0; n < current_.size(); ++n) {
                 const std::int64_t offset = std::int64_t{random_.below(range, t, n)} - noise_;
-                band.values.push_back(static_cast<std::int32_t>(current_[n] + offset));
+                row[n] = static_cast<std::int32_t>(current_[n] + offset);
             }
         }
         out.side_bands.push_back(std::move(band));
