@@ -65,6 +65,8 @@ struct Shape {
     std::vector<FieldSpec> fields;
     bool counts = false;  ///< a neuron may fire more than once a timestep; spike counts are carried
                           ///< beside the bits
+    bool events = false;  ///< spikes come as an ordered list too
+    bool order = false;   ///< the order in which events were taken comes too
 
     /// 64-bit words that hold the spikes of one timestep; neuron n is bit n%64 of word n/64.
     std::size_t spike_words() const noexcept { return (n_neurons + 63) / 64; }

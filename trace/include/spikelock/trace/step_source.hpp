@@ -51,6 +51,23 @@ struct StimulusBlock {
     }
 };
 
+/// A spike as it left the source, where order matters.
+struct SpikeEvent {
+    std::uint32_t step = 0;  ///< offset in the block
+    std::uint32_t neuron = 0;
+    std::uint64_t clock = 0;  ///< since power-on, where the source knows it, else 0
+    bool operator==(const SpikeEvent&) const = default;
+};
+
+/// An event as the core took it: one of the stimulus, or a spike of its own that came back.
+struct TakenEvent {
+    static constexpr std::uint16_t kInternal = 0xffff;
+    std::uint32_t step = 0;     ///< offset in the block
+    std::uint32_t address = 0;  ///< axon of the port; of kInternal: neuron
+    std::uint16_t port = 0;     ///< index of the input port, or kInternal
+    bool operator==(const TakenEvent&) const = default;
+};
+
 /// Observations of timesteps first .. first+n_steps-1 as views into the source's memory.
 /// Each array is contiguous, timestep-major; a masked or unused bit is 0.
 struct BlockView {
@@ -65,6 +82,8 @@ struct BlockView {
                 ///< empty span: all valid
     std::span<const std::uint16_t>
         counts;  ///< shape (n_steps, n_neurons) where Shape::counts, else empty
+    std::span<const SpikeEvent> events = {};  ///< in order of appearance where Shape::events
+    std::span<const TakenEvent> taken = {};   ///< in the order taken where Shape::order, else empty
 };
 
 /// Why a source has no more blocks.
@@ -107,6 +126,22 @@ public:
     /// @errors Errc::Io and others for a fault of the tool or environment, never for what the
     /// hardware did
     virtual Result<std::variant<BlockView, SourceEnd>> read(std::uint32_t max_steps) = 0;
+};
+
+/// A source whose result depends on the order in which another took its events (the golden of an
+/// event-driven core): the other is read first, and its order is given here before this one is
+/// read.
+class OrderTaker {
+public:
+    OrderTaker() = default;
+    OrderTaker(const OrderTaker&) = delete;
+    OrderTaker& operator=(const OrderTaker&) = delete;
+    virtual ~OrderTaker() = default;
+    /// Order of the next `n_steps` timesteps for which none was given yet, with steps counted from
+    /// the first of them.
+    /// @errors Errc::Mismatch naming timestep and event where it is no legal interleaving of what
+    /// was sent and fired; it may also come from the read that finds this out
+    virtual Status give_order(std::uint32_t n_steps, std::span<const TakenEvent> taken) = 0;
 };
 
 /// A seekable stimulus: any stretch can be had without those before it; equal arguments give equal
