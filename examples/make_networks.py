@@ -40,7 +40,26 @@ def text_of(net):
 
 def parallel_q88():
     return network("parallel_q88", {"leak_mode": 1, "rounding": 1, "compare": 1, "reset_mode": 1},
-                   0, [{"threshold": 2560, "leak": 243, "refractory": 2}] * 256, [])
+                   0, [{"threshold": 2560, "leak": 243, "refractory": 2}] * 64, [])
+
+
+def event_crossbar():
+    """Neurons 0 to 47 are eager: a strong event or two make them fire. Axons 0 to 7 reach all of
+    them, which fills the spike FIFO. Own spikes mostly inhibit, so that the loop dies out."""
+    r = random.Random(60)
+    neurons = [{"threshold": r.randint(40, 110) if n < 48 else r.randint(90, 300), "leak": 3}
+               for n in range(256)]
+    rows = []
+    for axon in range(256):
+        eager = range(48) if axon < 8 else sorted(r.sample(range(48), 6))
+        others = sorted(r.sample(range(48, 256), 16))
+        rows.append([(n, r.randint(3, 7)) for n in eager] +
+                    [(n, r.choice((-8, -3, 2, 5, 7, 7))) for n in others])
+    for _ in range(256):
+        rows.append([(n, r.choice((-8, -6, -3, -2, 3, 6)))
+                     for n in sorted(r.sample(range(256), 8))])
+    return network("event_crossbar", {"v_bits": 10, "acc_bits": 10, "weight_bits": 4,
+                                      "weight_shift": 3}, 256, neurons, rows)
 
 
 def banked_serial():
@@ -50,6 +69,14 @@ def banked_serial():
     rows = [[(n, r.choice((-128, -90, 40, 80, 100, 127))) for n in range(128)
              if r.random() < 0.25] for _ in range(64)]
     return network("banked_serial", {"acc_bits": 14, "weight_shift": 2}, 64, neurons, rows)
+
+
+def lfsr_lif():
+    r = random.Random(90)
+    neurons = [{"threshold": r.randint(300, 1200), "leak": 240} for _ in range(64)]
+    rows = [[(n, r.randint(-31, 31)) for n in range(64)] for _ in range(32)]
+    return network("lfsr_lif", {"v_bits": 14, "acc_bits": 12, "weight_bits": 6, "leak_mode": 1,
+                                "acc_overflow": 0, "reset_mode": 1}, 32, neurons, rows)
 
 
 def verilog_2001():
@@ -74,7 +101,9 @@ def files():
     wild = verilog_2001()
     return {
         "050_parallel_q88/network.json": text_of(parallel_q88()),
+        "060_event_crossbar/network.json": text_of(event_crossbar()),
         "070_banked_serial/network.json": text_of(banked_serial()),
+        "090_lfsr_lif/network.json": text_of(lfsr_lif()),
         "100_verilog_2001/network.json": text_of(wild),
         "100_verilog_2001/weights.hex": weights_hex(wild),
     }

@@ -3,7 +3,7 @@
 // clock. There is no enable and no handshake.
 // Latency: one clock from `current` to `spikes`; v is not brought out.
 module q88_array #(
-  parameter int unsigned        COUNT   = 256,
+  parameter int unsigned        COUNT   = 64,
   parameter logic        [8:0]  DECAY   = 9'd243,
   parameter logic signed [15:0] THRESH  = 16'sd2560,
   parameter logic        [2:0]  REFRACT = 3'd2
@@ -25,7 +25,7 @@ module q88_array #(
       .rst,
 `ifdef FAULTS
       // Fault 6 is in one neuron only.
-      .fault   (fault == 8'd6 && k != 100 ? 8'd0 : fault),
+      .fault   (fault == 8'd6 && k != 50 ? 8'd0 : fault),
 `endif
       .current (current[16*k +: 16]),
       .fire    (fire[k])

@@ -7,17 +7,17 @@
 `define ALT(id, faulty, normal) (normal)
 `endif
 
-module snn(clk, reset, byte, strobe, do, final, bit, int);
+module snn(clk, reset, byte, strobe, do, return, bit, int);
 parameter thresh = 300;
 parameter shift = 3;
 input clk, reset;
 input [4:0] byte;       // address of the event
 input strobe;           // there is one
 input do;               // start
-output final;           // done
+output return;           // done
 output [31:0] bit;      // spikes of the timestep
 output [383:0] int;     // potentials, 12 bits each
-reg final;
+reg return;
 reg [31:0] bit;
 
 `ifdef FAULTS
@@ -39,7 +39,7 @@ reg signed [11:0] next;
 integer i;
 
 always @(posedge clk) begin
-  final = 0;
+  return = 0;
   if (reset) begin
     new = 0;
     priority = 0;
@@ -70,7 +70,7 @@ always @(posedge clk) begin
       if (priority == 32) new = 2;
     end
     2: begin
-      final = 1;
+      return = 1;
       if (`ALT(7, bit[3:0] == 4'hf, 0)) bit[0] = 0;
       new = 0;
     end

@@ -12,8 +12,9 @@ class Model:
 
     def __init__(self, network, fault=None):
         self.fault = fault
-        self.threshold = network["threshold"]
-        self.rows = network["weights"]
+        self.threshold = [n["threshold"] for n in network["neurons"]]
+        begin = network["row_begin"]
+        self.rows = [network["synapses"][begin[a]:begin[a + 1]] for a in range(32)]
         self.clear()
 
     def clear(self):
@@ -23,7 +24,7 @@ class Model:
 
     def step(self, axons):
         for axon in axons:
-            for n, weight in enumerate(self.rows[axon]):
+            for n, weight, _ in self.rows[axon]:
                 self.acc[n] = wrap(self.acc[n] + weight, 12)
         spikes = [0] * 64
         for n in range(64):

@@ -10,7 +10,7 @@ FAULTS = ("leak-rounds-down", "threshold-equal", "reset-to-zero", "sum-wraps", "
 class Model:
     FIELDS = ("v", "refr", "spike")
 
-    def __init__(self, fault=None, neurons=256, decay=243, threshold=2560, refractory=2):
+    def __init__(self, fault=None, neurons=64, decay=243, threshold=2560, refractory=2):
         self.fault = fault
         self.neurons, self.decay, self.threshold = neurons, decay, threshold
         self.refractory = refractory
@@ -23,7 +23,7 @@ class Model:
     def step(self, currents):
         spikes = [0] * self.neurons
         for n, current in enumerate(currents):
-            decay = self.decay ^ 1 if self.fault == "decay-bit" and n == 100 else self.decay
+            decay = self.decay ^ 1 if self.fault == "decay-bit" and n == 50 else self.decay
             product = self.v[n] * decay
             kept = product >> 8 if self.fault == "leak-rounds-down" else toward_zero(product, 256)
             total = kept + current
