@@ -45,6 +45,7 @@ InputQueue::Step InputQueue::take() noexcept {
     step.axons =
         std::span(block.axons)
             .subspan(block.event_begin[at], block.event_begin[at + 1] - block.event_begin[at]);
+    if (!block.payloads.empty()) step.payloads = block.payloads.data() + block.event_begin[at];
     if (!block.i_in.empty()) step.i_in = block.i_in.data() + std::size_t{neurons_} * at;
     return step;
 }
@@ -73,12 +74,13 @@ Result<InputQueue::Block> InputQueue::check(const trace::StimulusBlock& block) c
                 return bad(t, Errc::BadConfig,
                            fmt::format("event for axon {} of port '{}', which has {} axons",
                                        e.address, port.label, port.end - port.begin));
-            if (e.payload != 1)
+            if (e.payload != 1 && !graded_)
                 return bad(t, Errc::Unsupported,
                            fmt::format("event for axon {} of port '{}' has the payload {}; graded "
                                        "events are not computed, expected 1",
                                        e.address, port.label, e.payload));
             out.axons.push_back(port.begin + e.address);
+            if (graded_) out.payloads.push_back(e.payload);
         }
     }
     for (const trace::SideBand& band : block.side_bands) {

@@ -16,8 +16,13 @@ namespace spikelock::golden::detail {
 class InputQueue {
 public:
     /// @param current_bits  width of side band i_in, 0 where it is not taken
-    InputQueue(std::vector<InputPort> ports, std::uint32_t neurons, int current_bits)
-        : ports_(std::move(ports)), neurons_(neurons), current_bits_(current_bits) {}
+    /// @param graded        events may carry any payload
+    InputQueue(std::vector<InputPort> ports, std::uint32_t neurons, int current_bits,
+               bool graded = false)
+        : ports_(std::move(ports)),
+          neurons_(neurons),
+          current_bits_(current_bits),
+          graded_(graded) {}
 
     /// Takes all of a block or nothing.
     /// @errors as documented on GoldenSource
@@ -29,9 +34,10 @@ public:
 
     /// What enters in one timestep; the views are valid until the next take().
     struct Step {
-        bool clear = false;                    ///< before anything else
-        std::span<const std::uint32_t> axons;  ///< in order
-        const std::int32_t* i_in = nullptr;    ///< shape (neurons), or nullptr
+        bool clear = false;                      ///< before anything else
+        std::span<const std::uint32_t> axons;    ///< in order
+        const std::int16_t* payloads = nullptr;  ///< of the events where graded, else nullptr
+        const std::int32_t* i_in = nullptr;      ///< shape (neurons), or nullptr
     };
     /// @pre in_flight() > 0
     Step take() noexcept;
@@ -44,7 +50,8 @@ private:
         std::vector<trace::StimulusBlock::Begin> begins;
         std::vector<std::uint32_t> event_begin;
         std::vector<std::uint32_t> axons;
-        std::vector<std::int32_t> i_in;  ///< empty: none
+        std::vector<std::int16_t> payloads;  ///< empty: not graded
+        std::vector<std::int32_t> i_in;      ///< empty: none
     };
     Result<Block> check(const trace::StimulusBlock& block) const;
     Status check_begins(const trace::StimulusBlock& block) const;
@@ -53,6 +60,7 @@ private:
     std::vector<InputPort> ports_;
     std::uint32_t neurons_;
     int current_bits_;
+    bool graded_;
     std::deque<Block> queue_;
     bool started_ = false;
     std::uint64_t next_ = 0;
