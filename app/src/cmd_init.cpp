@@ -78,6 +78,18 @@ std::optional<Words> before(const Words& words, std::initializer_list<const char
     return std::nullopt;
 }
 
+/// A name without the instances and blocks that it lies in.
+std::string last_part(const std::string& name) {
+    const std::size_t dot = name.rfind('.');
+    return dot == std::string::npos ? name : name.substr(dot + 1);
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+    for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+        text.replace(at, from.size(), to);
+    return text;
+}
+
 bool begins_with(const Words& words, const Words& prefix) {
     return words.size() > prefix.size() && std::equal(prefix.begin(), prefix.end(), words.begin());
 }
@@ -121,6 +133,17 @@ std::optional<std::uint64_t> value_of(const std::string& literal) {
     return std::stoull(digits, nullptr, 16);
 }
 
+/// A parameter's value as a manifest gives it: a negative one with its sign.
+std::string parameter_text(const std::string& literal) {
+    const auto value = value_of(literal);
+    if (!value) return quoted(literal);
+    const std::size_t quote = literal.find('\'');
+    const unsigned long bits = quote == 0 ? 32 : std::stoul(literal.substr(0, quote));
+    if (literal[quote + 1] == 's' && bits > 0 && bits < 64 && (*value >> (bits - 1) & 1) != 0)
+        return std::to_string(static_cast<std::int64_t>(*value) - (std::int64_t{1} << bits));
+    return std::to_string(*value);
+}
+
 /// One [[observe]] entry.
 struct Observed {
     std::string field;
@@ -135,6 +158,17 @@ struct Input {
     std::string valid;
     std::string ready;
     std::string address;
+};
+
+/// One [[map]] entry of a memory that nothing in the core writes.
+struct Mapped {
+    std::string memory;
+    std::string array;
+    std::string word;
+    std::string lsb;
+    std::string value;
+    std::uint64_t width = 0;
+    std::string why;
 };
 
 /// What was made of a design. An empty name was not found.
@@ -157,11 +191,14 @@ struct Guess {
     std::string clear;
     std::string threshold;
     std::uint32_t threshold_bits = 0;
+    std::vector<Mapped> maps;
     std::set<std::string> used;        ///< ports that have a role
     std::vector<std::string> unknown;  ///< what could not be guessed, one sentence each
 };
 
 class Guesser {
+    static constexpr std::initializer_list<const char*> kValid = {"valid", "vld", "strobe", "stb"};
+
 public:
     explicit Guesser(const Design& design) : d_(design) {}
 
@@ -173,6 +210,8 @@ public:
         input_events();
         values();
         inside();
+        unnamed_spikes();
+        maps();
         timestep();
         side_band();
         what_is_missing();
@@ -268,6 +307,11 @@ private:
                 !has(words, {"width", "bits", "w", "addr"}))
                 g_.neurons = value_of(v.value).value_or(0);
         }
+        // A memory of potentials has a word for each neuron.
+        for (const Variable& v : d_.signals)
+            if (g_.neurons == 0 && v.is_array && v.copies == 1 && v.words > 1 && v.bits > 1 &&
+                v.written && field_of(stem_of(last_part(v.name))) == "v")
+                g_.neurons = v.words;
     }
 
     void config() {
@@ -301,7 +345,7 @@ private:
     void streams() {
         for (const Variable& v : d_.ports) {
             if (v.direction != "output" || v.bits != 1 || !is_free(v)) continue;
-            const auto prefix = before(stem_of(v.name), {"valid", "vld", "strobe", "stb"});
+            const auto prefix = before(stem_of(v.name), kValid);
             if (!prefix) continue;
             const Variable* index = nullptr;
             const Variable* ready = nullptr;
@@ -316,6 +360,8 @@ private:
                     index = &other;
                 else if (const std::string field = field_of(rest); !field.empty())
                     fields.emplace_back(field, &other);
+                else if (has(rest, {"drive", "input", "current"}))
+                    fields.emplace_back("i_syn", &other);
             }
             if (!index) continue;
             const bool spikes =
@@ -347,7 +393,7 @@ private:
     void input_events() {
         for (const Variable& v : d_.ports) {
             if (v.direction != "input" || v.bits != 1 || !is_free(v)) continue;
-            const auto prefix = before(stem_of(v.name), {"valid", "vld"});
+            const auto prefix = before(stem_of(v.name), kValid);
             if (!prefix) continue;
             const Variable* ready = nullptr;
             const Variable* address = nullptr;
@@ -434,8 +480,7 @@ private:
             if (seen(wanted)) continue;
             const Variable* best = nullptr;
             for (const Variable& v : d_.signals) {
-                const std::size_t dot = v.name.rfind('.');
-                const std::string last = dot == std::string::npos ? v.name : v.name.substr(dot + 1);
+                const std::string last = last_part(v.name);
                 if (field_of(stem_of(last)) != wanted || v.bits < 2 || v.bits > 32) continue;
                 const bool memory = v.is_array && v.words > 1 && v.copies == 1 &&
                                     (g_.neurons < 2 || v.words == g_.neurons);
@@ -445,7 +490,10 @@ private:
                 // A register is meant, not what is computed for it.
                 if (!best || last.ends_with("_q") || last.ends_with("_r")) best = &v;
             }
-            if (!best) continue;
+            if (!best) {
+                banked(wanted);
+                continue;
+            }
             g_.observed.push_back({wanted,
                                    best->is_array ? best->name + "[i]" : best->name,
                                    {},
@@ -456,12 +504,115 @@ private:
         }
     }
 
+    /// State in several memories, one a copy of an instance, as a net reads it out of them.
+    void banked(const std::string& wanted) {
+        for (const Variable& v : d_.signals) {
+            if (v.reads.empty() || v.copies < 2 || field_of(stem_of(last_part(v.name))) != wanted ||
+                v.name.find("{i}") == std::string::npos || v.name.find("{j}") != std::string::npos)
+                continue;
+            const Variable* memory = nullptr;
+            for (const Variable& other : d_.signals)
+                if (other.is_array && other.copies == v.copies &&
+                    v.reads.find(other.name + "[@]") != std::string::npos)
+                    memory = &other;
+            if (!memory || g_.neurons != std::uint64_t{memory->words} * v.copies) continue;
+            const std::string copies = std::to_string(v.copies);
+            g_.observed.push_back(
+                {wanted,
+                 replaced(replaced(v.reads, "{i}", "{i % " + copies + "}"), "[@]",
+                          "[i / " + copies + "]"),
+                 {},
+                 {},
+                 {},
+                 fmt::format("what '{}' reads; neuron i could also be word i % {} of copy i / {}",
+                             v.name, memory->words, memory->words)});
+            return;
+        }
+    }
+
+    /// Without telling names, the only output with a bit for each neuron.
+    void unnamed_spikes() {
+        if (seen("spike") || g_.neurons < 4) return;
+        const Variable* only = nullptr;
+        std::size_t count = 0;
+        for (const Variable& v : d_.ports) {
+            if (v.direction != "output" || !is_free(v)) continue;
+            if (v.is_array ? v.bits != 1 || v.words != g_.neurons : v.bits != g_.neurons) continue;
+            only = &v;
+            ++count;
+        }
+        if (count != 1) return;
+        g_.observed.push_back({"spike",
+                               only->name + "[i]",
+                               {},
+                               {},
+                               {},
+                               "the only output with a bit for each neuron"});
+        take(only);
+    }
+
+    /// Memories that nothing in the core writes hold the network: they are loaded.
+    void maps() {
+        if (g_.neurons < 2) return;
+        const std::uint64_t n = g_.neurons;
+        std::uint64_t axons = 0;
+        for (const Variable& v : d_.parameters)
+            if (axons == 0 && v.kind == Variable::Kind::Parameter &&
+                has(words_of(v.name), {"axons", "axon", "inputs", "naxons", "pre"}) &&
+                !has(words_of(v.name), {"width", "bits", "w", "addr"}))
+                axons = value_of(v.value).value_or(0);
+        for (const Input& input : g_.inputs)
+            for (const Variable& v : d_.ports)
+                if (axons == 0 && v.name == input.address && v.bits < 16)
+                    axons = std::uint64_t{1} << v.bits;
+        for (const Variable& v : d_.signals) {
+            if (!v.is_array || v.written || v.copies != 1 || v.words < 2 || v.bits < 2) continue;
+            const Words words = stem_of(last_part(v.name));
+            if (v.words == n && v.bits <= 64 &&
+                has(words, {"th", "thr", "vth", "threshold", "thresholds", "limit", "limits"})) {
+                g_.maps.push_back({v.name,
+                                   "neuron",
+                                   "n",
+                                   {},
+                                   "threshold",
+                                   v.bits,
+                                   "nothing writes it, by its name and size"});
+                continue;
+            }
+            if (!has(words, {"weight", "weights", "wmem", "synapse", "synapses", "syn", "row",
+                             "rows", "crossbar"}))
+                continue;
+            const std::uint64_t total = std::uint64_t{v.bits} * v.words;
+            // Rows for axons alone, or for spikes of the core's own too.
+            for (const std::uint64_t sources : {axons, axons + n}) {
+                if (sources == 0 || total % (sources * n) != 0) continue;
+                const std::uint64_t width = total / (sources * n);
+                if (width < 1 || width > 32 || v.bits % width != 0) continue;
+                const std::uint64_t each = v.bits / width;
+                Mapped m{v.name, "dense", {}, {}, "weight", width, {}};
+                m.why = fmt::format("nothing writes it; {} bits for {} sources and {} neurons",
+                                    total, sources, n);
+                if (each > n || n % each != 0) continue;
+                m.word = each == n   ? "pre"
+                         : each == 1 ? fmt::format("{}*pre + post", n)
+                                     : fmt::format("{}*pre + post/{}", n / each, each);
+                if (each == n)
+                    m.lsb = fmt::format("{}*post", width);
+                else if (each > 1)
+                    m.lsb = fmt::format("{}*(post%{})", width, each);
+                if (sources == axons) m.why += ", of which it has none for neurons";
+                g_.maps.push_back(std::move(m));
+                break;
+            }
+        }
+    }
+
     void timestep() {
         g_.start = take(port("input", true, [](const Words& w) {
-            return has(w, {"start", "tick", "go", "trigger"});
+            return has(w, {"start", "tick", "go", "trigger", "do"});
         }));
         g_.done = take(port("output", true, [](const Words& w) {
-            return has(w, {"done", "finished", "finish", "eot"});
+            return has(w, {"done", "finished", "finish", "eot", "final", "return"});
         }));
         if (const Variable* busy =
                 port("output", true, [](const Words& w) { return has(w, {"busy"}); }))
@@ -469,6 +620,8 @@ private:
         else if (const Variable* idle =
                      port("output", true, [](const Words& w) { return has(w, {"idle"}); }))
             g_.idle = take(idle);
+        // Where nothing but 'busy' says that a timestep is over, it is over when that falls.
+        if (!g_.start.empty() && g_.done.empty()) std::swap(g_.done, g_.idle);
         g_.clear =
             take(port("input", true, [](const Words& w) { return has(w, {"clear", "clr"}); }));
         if (g_.parallel && g_.start.empty() && g_.done.empty())
@@ -627,9 +780,7 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
     std::string parameters;
     for (const Variable& v : d.parameters) {
         if (v.kind != Variable::Kind::Parameter || v.value.empty()) continue;
-        const auto value = value_of(v.value);
-        parameters +=
-            "# " + v.name + " = " + (value ? std::to_string(*value) : quoted(v.value)) + "\n";
+        parameters += "# " + v.name + " = " + parameter_text(v.value) + "\n";
     }
     if (!parameters.empty())
         out +=
@@ -662,27 +813,39 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
         out += "\n# " + g.reset_why + "\n[[startup]]\nreset = " + quoted(g.reset) +
                "\nactive = " + (g.reset_low ? "\"low\"" : "\"high\"") + "\nclocks = 4\n";
     }
-    if (!g.threshold.empty()) {
-        out +=
-            "\n[[startup]]\nload = \"maps\"\n\n# Guess, by its name: an input that holds the "
-            "threshold of all neurons.\n[[map]]\narray = \"global\"\nmemory = " +
-            quoted(g.threshold) +
-            fmt::format("\nwidth = {}\nvalue = \"threshold\"\n", g.threshold_bits);
-    } else {
+    if (g.maps.empty() && g.threshold.empty()) {
         out +=
             "\n# Once there are [[map]] entries (weights, thresholds, ...):\n# [[startup]]\n"
             "# load = \"maps\"\n";
+    } else {
+        out +=
+            "\n# Writes all [[map]] entries and compares them with the network.\n"
+            "[[startup]]\nload = \"maps\"\n";
     }
+    for (const Mapped& m : g.maps) {
+        out += "\n# Guess: " + m.why + ".\n[[map]]\narray = " + quoted(m.array) +
+               "\nmemory = " + quoted(m.memory) + "\nword = " + quoted(m.word) + "\n";
+        if (!m.lsb.empty()) out += "lsb = " + quoted(m.lsb) + "\n";
+        out += fmt::format("width = {}\nvalue = {}\n", m.width, quoted(m.value));
+    }
+    if (!g.threshold.empty())
+        out +=
+            "\n# Guess, by its name: an input that holds the threshold of all neurons.\n"
+            "[[map]]\narray = \"global\"\nmemory = " +
+            quoted(g.threshold) +
+            fmt::format("\nwidth = {}\nvalue = \"threshold\"\n", g.threshold_bits);
     for (const std::string& enable : g.enables)
         out +=
             "\n# Guess, by its name: held at 1, so that every clock is a "
             "timestep.\n[[startup]]\nset = " +
             quoted(enable) + "\nvalue = 1\n";
-    if (!g.clear.empty())
+    if (!g.clear.empty() && !g.done.empty())
+        out += "\n# Guess, by names.\n[[state.clear]]\npulse = " + quoted(g.clear) +
+               "\nuntil = " + quoted(g.done) + "\n";
+    else if (!g.clear.empty())
         out += "\n# " + g.clear +
                " may clear the state between samples:\n# [[state.clear]]\n# pulse = " +
-               quoted(g.clear) + "\n# until = " + quoted(g.done.empty() ? "FILL_IN_done" : g.done) +
-               "\n";
+               quoted(g.clear) + "\n# until = " + "\"FILL_IN_done\"\n";
 
     if (g.parallel && g.start.empty() && g.done.empty()) {
         out += fmt::format(

@@ -133,6 +133,9 @@ struct Type {
     bool is_signed = false;
 };
 
+/// What the names of a module stand for: its variables as Variable::name.
+using Paths = std::map<std::string, std::string>;
+
 /// The top's port that a variable of a module stands for, by name of the variable.
 using Aliases = std::map<std::string, std::string>;
 
@@ -190,8 +193,13 @@ public:
                 if (child->attribute("dir") != "output") design_.clock_uses[name];
                 top_ports_.insert(name);
             }
-        walk(*module, module->attribute("origName"), "", {}, aliases, true);
+        walk(*module, module->attribute("origName"), "", 0, aliases, {}, true);
         finish_slices();
+        for (Variable& v : design_.signals) {
+            v.written = written_.contains(v.name);
+            if (const auto found = readings_.find(v.name); found != readings_.end())
+                v.reads = found->second;
+        }
         return std::move(design_);
     }
 
@@ -333,8 +341,14 @@ private:
     }
 
     void walk(const Node& node, const std::string& module, const std::string& prefix, int depth,
-              const Aliases& outer, bool top) {
+              const Aliases& outer, const Paths& outer_paths, bool top) {
         Aliases aliases = outer;
+        Paths paths = outer_paths;
+        for (const auto& child : node.children)
+            if (child->tag == "var")
+                paths[child->attribute("name")] =
+                    prefix + (child->attribute("origName").empty() ? child->attribute("name")
+                                                                   : child->attribute("origName"));
         // Clocks and resets are often passed on by a plain assignment.
         for (int pass = 0; pass < 2; ++pass)
             for (const auto& child : node.children)
@@ -349,7 +363,7 @@ private:
                 add_variable(*child, module, prefix, top);
             } else if (tag == "begin" || tag == "genblock" || tag == "generate") {
                 if (child->attribute("name").empty()) {
-                    walk(*child, module, prefix, depth, aliases, top);
+                    walk(*child, module, prefix, depth, aliases, paths, top);
                     continue;
                 }
                 // Verilator leaves the loop's variable in a block without index.
@@ -360,22 +374,108 @@ private:
                 if (only_index) continue;
                 int inner_depth = depth;
                 const std::string name = block_name(*child, prefix, inner_depth);
-                walk(*child, module, prefix + name + ".", inner_depth, aliases, top);
+                walk(*child, module, prefix + name + ".", inner_depth, aliases, paths, top);
             } else if (tag == "instance") {
-                enter(*child, prefix, depth, aliases, top);
+                enter(*child, prefix, depth, aliases, paths, top);
             } else if (starts_with(tag, "always")) {
                 read_always(*child, aliases);
                 read_arithmetic(*child, true);
+                note_written(*child, paths);
             } else if (tag == "contassign") {
                 read_arithmetic(*child, true);
+                note_written(*child, paths);
+                note_reading(*child, paths);
             } else if (tag == "func" || tag == "task") {
                 read_arithmetic(*child, false);
             }
         }
     }
 
+    /// Assignments: the target is the last operand.
+    void note_written(const Node& node, const Paths& paths) {
+        if ((node.tag == "contassign" || starts_with(node.tag, "assign")) && !node.children.empty())
+            note_target(*node.children.back(), paths);
+        for (const auto& child : node.children) note_written(*child, paths);
+    }
+    void note_target(const Node& target, const Paths& paths) {
+        if (target.tag == "concat") {
+            for (const auto& part : target.children) note_target(*part, paths);
+        } else if (const Node* net = first_varref(target)) {
+            const auto path = paths.find(net->attribute("name"));
+            if (path != paths.end()) written_.insert(path->second);
+        }
+    }
+
+    /// Keeps what a net is assigned where that is a manifest's expression that reads a memory.
+    void note_reading(const Node& assign, const Paths& paths) {
+        if (assign.children.size() != 2 || assign.children[1]->tag != "varref") return;
+        const auto path = paths.find(assign.children[1]->attribute("name"));
+        if (path == paths.end()) return;
+        std::string index;
+        bool memory = false;
+        const std::string text = expression_of(*assign.children[0], paths, index, memory, 0);
+        if (!text.empty() && memory) readings_[path->second] = text;
+    }
+    /// Empty where the manifest has no words for it, or where two indices occur.
+    static std::string expression_of(const Node& node, const Paths& paths, std::string& index,
+                                     bool& memory, int depth) {
+        const auto& c = node.children;
+        const auto of = [&](std::size_t k) {
+            return k < c.size() ? expression_of(*c[k], paths, index, memory, depth + 1)
+                                : std::string();
+        };
+        // The index of a word or bit; all that are no constants must be the same net.
+        const auto place_of = [&](const Node& at) -> std::string {
+            if (at.tag == "const") {
+                const auto number = number_of(at.attribute("name"));
+                return number ? std::to_string(*number) : std::string();
+            }
+            if (at.tag != "varref") return {};
+            if (index.empty()) index = at.attribute("name");
+            return index == at.attribute("name") ? "@" : std::string();
+        };
+        if (depth > 16) return {};
+        if (node.tag == "varref") {
+            const auto path = paths.find(node.attribute("name"));
+            return path == paths.end() ? std::string() : path->second;
+        }
+        if (node.tag == "const") {
+            const auto number = number_of(node.attribute("name"));
+            return number ? std::to_string(*number) : std::string();
+        }
+        if ((node.tag == "signed" || node.tag == "unsigned" || starts_with(node.tag, "extend")) &&
+            c.size() == 1)
+            return of(0);
+        if (node.tag == "arraysel" && c.size() == 2) {
+            const std::string array = of(0);
+            const std::string at = place_of(*c[1]);
+            if (array.empty() || at.empty()) return {};
+            memory = memory || at == "@";
+            return array + "[" + at + "]";
+        }
+        if (node.tag == "sel" && c.size() == 3) {
+            const std::string from = of(0);
+            const auto width = number_of(c[2]->attribute("name"));
+            const std::string at = place_of(*c[1]);
+            if (from.empty() || at.empty() || !width) return {};
+            if (*width == 1) return from + "[" + at + "]";
+            const auto low = number_of(c[1]->attribute("name"));
+            if (!low) return {};
+            return from + "[" + std::to_string(*low + *width - 1) + ":" + std::to_string(*low) +
+                   "]";
+        }
+        if (node.tag == "cond" && c.size() == 3) {
+            const std::string condition = of(0);
+            const std::string yes = of(1);
+            const std::string no = of(2);
+            if (condition.empty() || yes.empty() || no.empty()) return {};
+            return condition + " ? " + yes + " : " + no;
+        }
+        return {};
+    }
+
     void enter(const Node& instance, const std::string& prefix, int depth, const Aliases& aliases,
-               bool top) {
+               const Paths& paths, bool top) {
         const auto module = modules_.find(instance.attribute("defName"));
         if (module == modules_.end() || depth_ > 64) return;
         const std::string original = module->second->attribute("origName").empty()
@@ -395,10 +495,11 @@ private:
             const auto alias =
                 net.tag == "varref" ? aliases.find(net.attribute("name")) : aliases.end();
             if (alias != aliases.end()) inner[port->attribute("name")] = alias->second;
+            if (port->attribute("direction") != "in") note_target(net, paths);
             if (top) note_slice(net, prefix);
         }
         ++depth_;
-        walk(*module->second, original, name + ".", depth, inner, false);
+        walk(*module->second, original, name + ".", depth, inner, {}, false);
         --depth_;
     }
 
@@ -559,6 +660,8 @@ private:
     std::map<std::string, std::size_t> seen_instances_;
     std::map<std::string, std::size_t> loops_;
     std::map<std::string, std::vector<std::tuple<std::int64_t, std::int64_t, bool>>> slices_;
+    std::set<std::string> written_;                ///< Variable::name
+    std::map<std::string, std::string> readings_;  ///< the same, of Variable::reads
     int depth_ = 0;
     const Node* netlist_ = nullptr;
     Design design_;
@@ -592,8 +695,8 @@ Result<Design> elaborate(const ElaborateOptions& options) {
                      options.temp_folder};
     const std::string file = folder.path() + "/design.xml";
     std::vector<std::string> arguments = {
-        "verilator",   "--xml-only", "--xml-output", file,         "-Mdir",
-        folder.path(), "-Wno-fatal", "--no-timing",  "--language", options.language};
+        "verilator",  "--xml-only",  "--xml-output", file,         "-Mdir",         folder.path(),
+        "-Wno-fatal", "--no-timing", "-fno-dfg",     "--language", options.language};
     if (!options.top.empty()) {
         arguments.emplace_back("--top-module");
         arguments.push_back(options.top);

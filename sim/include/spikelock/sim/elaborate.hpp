@@ -41,6 +41,10 @@ struct Variable {
     std::uint32_t copies = 1;  ///< how many a generate loop makes
     std::string where;         ///< file:line
     std::string module;        ///< that declares it
+    bool written = false;      ///< something other than an initial block assigns to it
+    /// Of a net that a plain assignment reads out of memories with one index: that, in the words of
+    /// a manifest and with @ as the index, e.g. "u_state.dirty[@] ? u_state.word[@][15:0] : 0".
+    std::string reads;
 };
 
 struct Instance {
