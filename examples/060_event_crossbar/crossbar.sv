@@ -47,7 +47,7 @@ module crossbar #(
     .threshold_of_neuron (threshold), .source (row), .weight_of_neuron (weight)
   );
 `ifdef FAULTS
-  assign row = (fault == 8'd3 && source == {1'b1, 8'd77}) ? source ^ 9'd1 : source;
+  assign row = (fault == 8'd3 && source == {1'b1, 8'd7}) ? source ^ 9'd1 : source;
 `else
   assign row = source;
 `endif

@@ -14,6 +14,7 @@ module banked_core #(
   parameter  int unsigned AXONS   = 64,
   parameter  int unsigned LEAK    = 5,
   parameter  logic [2:0]  REFRACT = 3'd3,
+  parameter  logic signed [15:0] V_RESET = -16'sd300,
   localparam int unsigned WORDS   = NEURONS / 4,
   localparam int unsigned NW      = $clog2(NEURONS),
   localparam int unsigned CW      = $clog2(WORDS),
@@ -42,7 +43,6 @@ module banked_core #(
   // Loaded through the back door: four weights a word, neuron 4 * column + bank in byte `bank`.
   logic [31:0]        weight [AXONS*WORDS];
   logic signed [15:0] threshold [NEURONS];
-  logic signed [15:0] v_reset;
 
   typedef enum logic [1:0] { Idle, Add, Sweep, Finish } state_t;
   state_t          state;
@@ -103,7 +103,7 @@ module banked_core #(
                      (v_sum < -18'sd32768) ? 16'sh8000 : v_sum[15:0];
   assign limit     = threshold[neuron];
   assign fires     = (refr_old == 3'd0) && `BANKED_FAULT(8'd4, v_next > limit, v_next >= limit);
-  assign v_put     = (refr_old != 3'd0) ? v_old : fires ? v_reset : v_next;
+  assign v_put     = (refr_old != 3'd0) ? v_old : fires ? V_RESET : v_next;
   assign refr_put  = (refr_old != 3'd0) ? refr_old - 3'd1 :
                      fires ? `BANKED_FAULT(8'd6, REFRACT + 3'd1, REFRACT) : 3'd0;
   assign step      = (state == Sweep) && (!spk_valid || spk_ready);
