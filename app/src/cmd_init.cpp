@@ -181,7 +181,9 @@ struct Guess {
     std::string start;
     std::string done;
     std::string idle;
-    bool parallel = false;  ///< all neurons side by side: a timestep may be a clock
+    bool parallel = false;     ///< all neurons side by side: a timestep may be a clock
+    std::uint64_t clocks = 1;  ///< of a timestep, where nothing starts or ends it
+    std::string phase;         ///< the counter that tells
     std::uint64_t neurons = 0;
     std::vector<std::string> enables;  ///< inputs to hold at 1
     std::vector<Input> inputs;
@@ -624,6 +626,12 @@ private:
         if (!g_.start.empty() && g_.done.empty()) std::swap(g_.done, g_.idle);
         g_.clear =
             take(port("input", true, [](const Words& w) { return has(w, {"clear", "clr"}); }));
+        // A short counter that never stops counts the clocks of a timestep.
+        for (const Variable& v : d_.signals)
+            if (v.counts && !v.is_array && v.copies == 1 && v.bits <= 6 && g_.phase.empty()) {
+                g_.phase = v.name;
+                g_.clocks = std::uint64_t{1} << v.bits;
+            }
         if (g_.parallel && g_.start.empty() && g_.done.empty())
             while (const Variable* enable = port("input", true, [](const Words& w) {
                        return has(w, {"step", "en", "enable", "ena", "ce", "run"});
@@ -849,9 +857,13 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
 
     if (g.parallel && g.start.empty() && g.done.empty()) {
         out += fmt::format(
-            "\n# Guess: {} neuron{} side by side and nothing that starts or ends a timestep.\n"
-            "[timestep]\nkind = \"clocked\"\nclocks = 1\n",
-            g.neurons, g.neurons == 1 ? "" : "s");
+            "\n# Guess: {} neuron{} side by side and nothing that starts or ends a timestep{}.\n"
+            "[timestep]\nkind = \"clocked\"\nclocks = {}\n",
+            g.neurons, g.neurons == 1 ? "" : "s",
+            g.phase.empty()
+                ? std::string()
+                : fmt::format(";\n# '{}' counts {} clocks over and over", g.phase, g.clocks),
+            g.clocks);
     } else {
         out += "\n";
         if (g.start.empty() || g.done.empty())

@@ -197,6 +197,7 @@ public:
         finish_slices();
         for (Variable& v : design_.signals) {
             v.written = written_.contains(v.name);
+            v.counts = counters_.contains(v.name);
             if (const auto found = readings_.find(v.name); found != readings_.end())
                 v.reads = found->second;
         }
@@ -381,6 +382,7 @@ private:
                 read_always(*child, aliases);
                 read_arithmetic(*child, true);
                 note_written(*child, paths);
+                if (child->child("sentree")) note_counters(*child, paths, 0);
             } else if (tag == "contassign") {
                 read_arithmetic(*child, true);
                 note_written(*child, paths);
@@ -403,6 +405,33 @@ private:
         } else if (const Node* net = first_varref(target)) {
             const auto path = paths.find(net->attribute("name"));
             if (path != paths.end()) written_.insert(path->second);
+        }
+    }
+
+    /// Registers that count every clock: q <= q + 1, alone, as the other branch of a reset, or as
+    /// the other value of one.
+    void note_counters(const Node& node, const Paths& paths, int choices) {
+        for (const auto& child : node.children) {
+            if (child->tag == "begin") note_counters(*child, paths, choices);
+            if (child->tag == "if" && choices == 0 && child->children.size() > 2)
+                for (std::size_t k = 1; k < child->children.size(); ++k)
+                    note_counters(*child->children[k], paths, 1);
+            if (child->tag != "assigndly" || child->children.size() != 2 ||
+                child->children[1]->tag != "varref")
+                continue;
+            const std::string& name = child->children[1]->attribute("name");
+            const Node* value = child->children[0].get();
+            if (value->tag == "cond" && value->children.size() == 3)
+                value = value->children[value->children[1]->tag == "const" ? 2 : 1].get();
+            if (value->tag != "add" || value->children.size() != 2) continue;
+            bool one = false;
+            bool itself = false;
+            for (const auto& part : value->children) {
+                one = one || (part->tag == "const" && number_of(part->attribute("name")) == 1);
+                itself = itself || (part->tag == "varref" && part->attribute("name") == name);
+            }
+            const auto path = paths.find(name);
+            if (one && itself && path != paths.end()) counters_.insert(path->second);
         }
     }
 
@@ -662,6 +691,7 @@ private:
     std::map<std::string, std::vector<std::tuple<std::int64_t, std::int64_t, bool>>> slices_;
     std::set<std::string> written_;                ///< Variable::name
     std::map<std::string, std::string> readings_;  ///< the same, of Variable::reads
+    std::set<std::string> counters_;
     int depth_ = 0;
     const Node* netlist_ = nullptr;
     Design design_;

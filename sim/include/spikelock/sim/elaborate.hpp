@@ -42,6 +42,7 @@ struct Variable {
     std::string where;         ///< file:line
     std::string module;        ///< that declares it
     bool written = false;      ///< something other than an initial block assigns to it
+    bool counts = false;       ///< one more in every clock but in reset
     /// Of a net that a plain assignment reads out of memories with one index: that, in the words of
     /// a manifest and with @ as the index, e.g. "u_state.dirty[@] ? u_state.word[@][15:0] : 0".
     std::string reads;
