@@ -29,7 +29,7 @@ class Model:
         self.fifo = deque()
 
     def event(self, source):
-        row = source ^ 1 if self.fault == "row-stuck" and source == OWN + 77 else source
+        row = source ^ 1 if self.fault == "row-stuck" and source == OWN + 7 else source
         depth = DEPTH - (self.fault == "fifo-short")
         for n, weight in enumerate(self.weights[row]):
             if self.fault == "weight-unsigned" and n == 255:
