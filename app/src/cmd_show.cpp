@@ -25,6 +25,32 @@ struct ShowOptions {
     bool json = false;
 };
 
+nlohmann::ordered_json stimulus_json(const trace::RecordedStimulus& applied) {
+    nlohmann::ordered_json j;
+    j["first_step"] = applied.first_step;
+    j["n_steps"] = applied.n_steps;
+    j["events"] = applied.n_events;
+    j["side_bands"] = nlohmann::ordered_json::array();
+    for (const auto& band : applied.side_bands)
+        j["side_bands"].push_back(
+            {{"name", band.name}, {"width", band.width}, {"recorded", band.recorded}});
+    return j;
+}
+
+/// The input that was applied, in one line; what is not in the file comes from the seed.
+std::string stimulus_line(const trace::RecordedTrace& t) {
+    const trace::RecordedStimulus* applied = t.recorded_stimulus();
+    if (applied == nullptr) return "input: not recorded";
+    std::string line = "input: " + with_commas(applied->n_events) + " events";
+    for (const auto& band : applied->side_bands)
+        line += fmt::format(", {} ({} values a timestep, {})", band.name, with_commas(band.width),
+                            band.recorded ? "recorded" : "not recorded: made from the seed");
+    if (applied->n_steps != t.n_steps())
+        line += fmt::format(", of timesteps {} to {} only", with_commas(applied->first_step),
+                            with_commas(applied->first_step + applied->n_steps));
+    return line;
+}
+
 int show(const ShowOptions& o, Console& console) {
     Result<std::unique_ptr<trace::RecordedTrace>> opened = trace::open_trace(o.trace);
     if (!opened) return console.fail(opened.error());
@@ -57,6 +83,10 @@ int show(const ShowOptions& o, Console& console) {
         j["seconds"] = s.seconds;
         j["spikes"] = s.spikes;
         j["samples"] = t.samples().size();
+        if (t.shape().events) j["ordered_spikes"] = s.events;
+        if (t.shape().order) j["taken_events"] = s.taken;
+        const trace::RecordedStimulus* applied = t.recorded_stimulus();
+        j["stimulus"] = applied != nullptr ? stimulus_json(*applied) : nlohmann::ordered_json();
         for (const auto& p : s.populations)
             j["populations"].push_back({{"label", p.label},
                                         {"n_neurons", p.n_neurons},
@@ -81,6 +111,12 @@ int show(const ShowOptions& o, Console& console) {
     if (s.valid_steps != s.n_steps)
         fmt::print(out, "{} timesteps are marked invalid\n",
                    with_commas(s.n_steps - s.valid_steps));
+    fmt::print(out, "{}\n", stimulus_line(t));
+    if (t.shape().events)
+        fmt::print(out, "{} spikes with their order and clock\n", with_commas(s.events));
+    if (t.shape().order)
+        fmt::print(out, "{} events in the order in which the core took them\n",
+                   with_commas(s.taken));
     for (const auto& f : s.fields)
         fmt::print(out, "  {:<8} {:>12.6g} .. {:.6g}\n", f.field, f.least, f.most);
     fmt::print(out, "\n{:<16}{:>9}{:>14}{:>14}\n", "population", "neurons", "spikes", "mean rate");

@@ -8,7 +8,7 @@
 
 namespace spikelock::app {
 
-/// Records the actual source, and of the expected one what differs.
+/// Records the actual source, of the expected one what differs, and the input as applied.
 class Recorder : public lockstep::Sink {
 public:
     /// @param expected_shape  its fields are looked up by name in the shape that is recorded
@@ -19,6 +19,9 @@ public:
     Status actual(const trace::BlockView& block) override { return writer_.append(block); }
     Status expected_difference(const trace::BlockView& expected,
                                const trace::BlockView& actual) override;
+    Status stimulus(const trace::StimulusBlock& block) override {
+        return writer_.add_stimulus(block);
+    }
 
 private:
     trace::TraceWriter& writer_;

@@ -4,7 +4,8 @@
 
     read_trace.py TRACE.h5 [NEURON]
 
-Prints what the trace holds, firing rates per population, and the first timesteps of one neuron.
+Prints what the trace holds, firing rates per population, what was applied, and the first
+timesteps of one neuron.
 """
 import json
 import sys
@@ -33,6 +34,12 @@ def valid_steps(trace):
     return np.ones(trace.attrs["n_steps"], bool)
 
 
+def input_events(trace):
+    """The input as applied: arrays timestep, port, address and payload of equal length."""
+    events = trace["stimulus/events"]
+    return {name: events[name][:] for name in ("timestep", "port", "address", "payload")}
+
+
 def main():
     neuron = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     with h5py.File(sys.argv[1], "r") as trace:
@@ -58,6 +65,14 @@ def main():
         if len(labels):
             print(f"{len(labels)} samples, the first '{labels[0]}' over timesteps "
                   f"{trace['samples/begin'][0]}..{trace['samples/end'][0] - 1}")
+        if "stimulus" in trace:
+            events = input_events(trace)
+            ports = ", ".join(f"{np.sum(events['port'] == p)} on port {p}"
+                              for p in np.unique(events["port"]))
+            print(f"input: {len(events['timestep'])} events{': ' + ports if ports else ''}")
+            for band in json.loads(trace["stimulus"].attrs["side_bands"]):
+                where = "recorded" if band["recorded"] else "not recorded, see the seed"
+                print(f"  {band['name']}: {band['width']} values a timestep, {where}")
         names = [f["name"] for f in shape["fields"]]
         print(f"neuron {neuron}: timestep, spike, " + ", ".join(names))
         for t in range(min(steps, 5)):

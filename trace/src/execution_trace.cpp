@@ -29,6 +29,32 @@ void extend(std::vector<T>& values, std::span<const T> more) {
     values.insert(values.end(), more.begin(), more.end());
 }
 
+// Appends the entries of a block that begins `offset` timesteps after the first one.
+template <typename Event>
+void extend_list(std::vector<Event>& list, std::span<const Event> more, std::uint64_t offset) {
+    SPIKELOCK_ASSERT(more.empty() || offset + more.back().step <= UINT32_MAX);
+    for (Event event : more) {
+        event.step += static_cast<std::uint32_t>(offset);
+        list.push_back(event);
+    }
+}
+
+template <typename Event>
+std::span<const Event> entries_of(std::span<const Event> list, std::uint64_t step) noexcept {
+    const auto from =
+        std::lower_bound(list.begin(), list.end(), step,
+                         [](const Event& event, std::uint64_t s) { return event.step < s; });
+    const auto to = std::upper_bound(
+        from, list.end(), step, [](std::uint64_t s, const Event& event) { return s < event.step; });
+    return {from, to};
+}
+
+template <typename Event>
+void drop_steps(std::vector<Event>& list, std::uint64_t gone) {
+    std::erase_if(list, [gone](const Event& event) { return event.step < gone; });
+    for (Event& event : list) event.step -= static_cast<std::uint32_t>(gone);
+}
+
 Error no_neuron(std::uint32_t neuron, std::uint32_t n_neurons) {
     return Error{Errc::NotFound,
                  "no neuron " + std::to_string(neuron) + ": the trace has " +
@@ -59,6 +85,8 @@ void ExecutionTrace::append(const BlockView& block) {
         SPIKELOCK_ASSERT(block.counts.size() == steps * n_neurons());
         extend(counts_, block.counts);
     }
+    extend_list(events_, block.events, n_steps_);
+    extend_list(taken_, block.taken, n_steps_);
     // Validity is stored from the first timestep on that is not all valid.
     if (!block.valid.empty() || !valid_.empty()) {
         valid_.resize(n_steps_, 1);
@@ -95,6 +123,8 @@ void ExecutionTrace::keep_last(std::uint64_t keep) {
     }
     if (!counts_.empty()) drop_front(counts_, gone * n_neurons());
     if (!valid_.empty()) drop_front(valid_, gone);
+    drop_steps(events_, gone);
+    drop_steps(taken_, gone);
     first_step_ += gone;
     n_steps_ = keep;
 }
@@ -108,6 +138,16 @@ std::span<const std::uint64_t> ExecutionTrace::spike_row(std::uint64_t timestep)
     SPIKELOCK_DCHECK(holds(timestep));
     const std::size_t words = shape_.spike_words();
     return std::span(spikes_).subspan((timestep - first_step_) * words, words);
+}
+
+std::span<const SpikeEvent> ExecutionTrace::events_of(std::uint64_t timestep) const noexcept {
+    SPIKELOCK_DCHECK(holds(timestep));
+    return entries_of(events(), timestep - first_step_);
+}
+
+std::span<const TakenEvent> ExecutionTrace::taken_of(std::uint64_t timestep) const noexcept {
+    SPIKELOCK_DCHECK(holds(timestep));
+    return entries_of(taken(), timestep - first_step_);
 }
 
 std::int64_t ExecutionTrace::raw(std::size_t field, std::uint64_t timestep,
@@ -164,6 +204,8 @@ BlockView ExecutionTrace::view() const {
         block.masks.assign(masks_.begin(), masks_.end());
     }
     block.counts = counts_;
+    block.events = events_;
+    block.taken = taken_;
     return block;
 }
 

@@ -16,11 +16,14 @@
 #include <cstring>
 #include <new>
 #include <optional>
+#include <tuple>
 
 #include "deflate.hpp"
 #include "hdf5_handle.hpp"
+#include "hdf5_output.hpp"
 #include "shape_json.hpp"
 #include "spikelock/trace/trace_writer.hpp"
+#include "stored_list.hpp"
 
 namespace spikelock::trace::detail {
 
@@ -51,6 +54,8 @@ constexpr bool kSanitized = false;
 #endif
 constexpr std::uint64_t kMostRows = 1ULL << 48;
 constexpr std::uint64_t kMostSamples = 1ULL << 22;
+constexpr std::size_t kMostBands = 64;
+constexpr std::uint64_t kMostBandWidth = 1ULL << 24;
 
 // One stored array, with what is needed to decode its chunks without HDF5's filter pipeline.
 struct Stored {
@@ -64,12 +69,41 @@ struct Stored {
     std::size_t row_bytes() const { return element_bytes * std::max<std::size_t>(columns, 1); }
 };
 
-class Child {
+Reply refusal(std::span<std::byte> slot, Errc code, std::string_view text) {
+    Reply reply;
+    reply.errc = static_cast<std::uint16_t>(code);
+    reply.size = std::min(text.size(), slot.size());
+    std::memcpy(slot.data(), text.data(), reply.size);
+    return reply;
+}
+
+// A list with what is needed to find entries by their timestep.
+struct StoredEntries {
+    std::vector<Stored> columns;
+    std::uint64_t count = 0;  // entries
+    // Where the last request ended: reading goes on from there.
+    std::uint64_t next_entry = 0;
+    std::uint64_t next_step = 0;
+};
+
+class Child final : public TraceFile {
 public:
     Child(std::string path, std::span<const std::span<std::byte>> slots)
         : path_(std::move(path)), slots_(slots.begin(), slots.end()) {}
 
-    Reply serve(const Request& request) {
+    Reply serve(const Request& request) override {
+        const std::uint32_t slot = request.slot < slots_.size() ? request.slot : 0;
+        try {
+            return answer(request);
+        } catch (const std::bad_alloc&) {
+            return refusal(slots_[slot], Errc::Limit, "reading it needs more memory than allowed");
+        } catch (const std::exception& e) {
+            return refusal(slots_[slot], Errc::BadFormat, e.what());
+        }
+    }
+
+private:
+    Reply answer(const Request& request) {
         if (request.slot >= slots_.size()) return refuse(0, Errc::Internal, "no such slot");
         slot_ = request.slot;
         switch (request.what) {
@@ -79,23 +113,23 @@ public:
                 return rows(request.first, request.count);
             case ChildRequest::Differences:
                 return differences(request.first, request.count);
+            case ChildRequest::Stimulus:
+                return stimulus(request.first, request.count, request.skip);
+            case ChildRequest::SideBand:
+                return side_band(request.first, request.count, request.skip);
         }
         return refuse(slot_, Errc::Internal, "no such request");
     }
 
     Reply refuse(std::uint32_t slot, Errc code, std::string_view text) {
-        Reply reply;
-        reply.errc = static_cast<std::uint16_t>(code);
-        reply.size = std::min(text.size(), slots_[slot].size());
-        std::memcpy(slots_[slot].data(), text.data(), reply.size);
-        return reply;
+        return refusal(slots_[slot], code, text);
     }
-
-private:
     Reply bad(const std::string& text) { return refuse(slot_, Errc::BadFormat, text); }
 
-    std::optional<std::int64_t> number(const char* name) {
-        const Handle attribute = attribute_handle(H5Aopen(file_.get(), name, H5P_DEFAULT));
+    std::optional<std::int64_t> number(const char* name) { return number(file_.get(), name); }
+
+    static std::optional<std::int64_t> number(hid_t object, const char* name) {
+        const Handle attribute = attribute_handle(H5Aopen(object, name, H5P_DEFAULT));
         if (!attribute) return std::nullopt;
         const Handle space = space_handle(H5Aget_space(attribute.get()));
         const Handle type = type_handle(H5Aget_type(attribute.get()));
@@ -108,8 +142,10 @@ private:
         return value;
     }
 
-    std::optional<std::string> text(const char* name) {
-        const Handle attribute = attribute_handle(H5Aopen(file_.get(), name, H5P_DEFAULT));
+    std::optional<std::string> text(const char* name) { return text(file_.get(), name); }
+
+    static std::optional<std::string> text(hid_t object, const char* name) {
+        const Handle attribute = attribute_handle(H5Aopen(object, name, H5P_DEFAULT));
         if (!attribute) return std::nullopt;
         const Handle space = space_handle(H5Aget_space(attribute.get()));
         const Handle type = type_handle(H5Aget_type(attribute.get()));
@@ -288,6 +324,7 @@ private:
             return bad("expected the attributes 'n_steps', 'first_step', 'complete' and 'shape'");
         }
         n_steps_ = static_cast<std::uint64_t>(*n_steps);
+        first_step_ = static_cast<std::uint64_t>(*first);
         const json shape_json = json::parse(*shape_text, nullptr, false);
         auto shape = shape_from_json(shape_json);
         if (!shape) return bad("attribute 'shape': " + shape.error().message);
@@ -338,6 +375,16 @@ private:
         if (exists(valid_.path)) {
             if (auto fault = open_stored(valid_, H5T_INTEGER); !fault.empty()) return bad(fault);
         }
+        for (auto& [list, spec, wanted] : {std::tuple(&events_, spike_list(), shape_.events),
+                                           std::tuple(&taken_, taken_list(), shape_.order)}) {
+            *list = {};
+            if (!wanted) continue;
+            if (auto fault = open_list(*list, spec); !fault.empty()) return bad(fault);
+        }
+        json applied = nullptr;
+        if (exists("/stimulus")) {
+            if (auto fault = open_stimulus(applied); !fault.empty()) return bad(fault);
+        }
         if (shortest < n_steps_) {
             return refuse(slot_, Errc::Truncated,
                           "the datasets hold " + std::to_string(shortest) +
@@ -362,6 +409,7 @@ private:
                              {"complete", *complete != 0},
                              {"chunk_steps", spikes_.chunk_rows},
                              {"samples", samples},
+                             {"stimulus", applied},
                              {"attributes", attributes}};
         const std::string dumped = answer.dump(-1, ' ', false, json::error_handler_t::replace);
         if (dumped.size() > slots_[slot_].size()) {
@@ -425,18 +473,274 @@ private:
         return {};
     }
 
+    // Opens the columns of a list; an empty text is success.
+    std::string open_list(StoredEntries& list, const ListSpec& spec) {
+        list.count = kMostRows;
+        for (const ListColumn& column : spec.columns) {
+            Stored s;
+            s.path = column.path;
+            s.memory_type = integer_type(column.bytes, column.is_signed);
+            s.element_bytes = column.bytes;
+            s.columns = column.width;
+            if (auto fault = open_stored(s, H5T_INTEGER); !fault.empty()) return fault;
+            list.count = std::min(list.count, s.rows);
+            list.columns.push_back(std::move(s));
+        }
+        return {};
+    }
+
+    std::string open_stimulus(json& info) {
+        const Handle group = group_handle(H5Gopen2(file_.get(), "/stimulus", H5P_DEFAULT));
+        if (!group) return "/stimulus: expected a group";
+        const auto first = number(group.get(), "first_step");
+        const auto steps = number(group.get(), "n_steps");
+        const json bands =
+            json::parse(text(group.get(), "side_bands").value_or(""), nullptr, false);
+        if (!first || !steps || *first < 0 || *steps < 0 ||
+            static_cast<std::uint64_t>(*first) > kMostRows ||
+            static_cast<std::uint64_t>(*steps) > kMostRows || !bands.is_array() ||
+            bands.size() > kMostBands) {
+            return "/stimulus: expected the attributes 'first_step', 'n_steps' and 'side_bands'";
+        }
+        stimulus_first_ = static_cast<std::uint64_t>(*first);
+        stimulus_steps_ = static_cast<std::uint64_t>(*steps);
+        stimulus_ = {};
+        bands_.clear();
+        if (auto fault = open_list(stimulus_, stimulus_list()); !fault.empty()) return fault;
+        for (const json& band : bands) {
+            const bool good = band.is_object() && band.contains("name") &&
+                              band["name"].is_string() && band.contains("width") &&
+                              band["width"].is_number_unsigned() && band.contains("recorded") &&
+                              band["recorded"].is_boolean();
+            const std::uint64_t width = good ? band["width"].get<std::uint64_t>() : 0;
+            if (!good || width < 1 || width > kMostBandWidth ||
+                !check_name(band["name"].get<std::string>())) {
+                return "/stimulus: attribute 'side_bands' names a band that cannot be";
+            }
+            StoredEntries list;
+            if (band["recorded"].get<bool>()) {
+                const ListSpec spec = side_band_list(static_cast<std::uint32_t>(bands_.size()),
+                                                     band["name"].get<std::string>(),
+                                                     static_cast<std::uint32_t>(width));
+                if (auto fault = open_list(list, spec); !fault.empty()) return fault;
+                if (list.count < stimulus_steps_) {
+                    return spec.columns[0].path + ": holds " + std::to_string(list.count) +
+                           " timesteps, the attribute n_steps says " +
+                           std::to_string(stimulus_steps_);
+                }
+            }
+            bands_.push_back(std::move(list));
+        }
+        info = {{"first_step", stimulus_first_},
+                {"n_steps", stimulus_steps_},
+                {"events", stimulus_.count},
+                {"side_bands", bands}};
+        return {};
+    }
+
+    // First entry at or after a timestep. An empty text is success.
+    std::string find_entry(StoredEntries& list, std::uint64_t timestep, std::uint64_t& entry) {
+        if (list.next_step == timestep) {
+            entry = list.next_entry;
+            return {};
+        }
+        std::uint64_t low = 0;
+        std::uint64_t high = list.count;
+        while (low < high) {
+            const std::uint64_t middle = low + (high - low) / 2;
+            std::uint64_t found = 0;
+            if (auto fault = read_rows(list.columns[0], middle, 1,
+                                       std::as_writable_bytes(std::span(&found, 1)), false);
+                !fault.empty()) {
+                return fault;
+            }
+            if (found < timestep) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        entry = low;
+        return {};
+    }
+
+    // Calls use(timestep, entry in columns_) for the entries of timesteps from..to-1 from `entry`
+    // on, until it says no more. An empty text is success.
+    template <typename Use>
+    std::string each_entry(StoredEntries& list, std::uint64_t entry, std::uint64_t from,
+                           std::uint64_t to, Use&& use) {
+        constexpr std::uint64_t kPiece = 8192;
+        std::uint64_t last = from;
+        columns_.resize(list.columns.size());
+        while (entry < list.count) {
+            // Up to the next multiple, so that a chunk is decoded once.
+            const std::uint64_t count = std::min((entry / kPiece + 1) * kPiece, list.count) - entry;
+            for (std::size_t c = 0; c < columns_.size(); ++c) {
+                columns_[c].resize(count * list.columns[c].row_bytes());
+                if (auto fault = read_rows(list.columns[c], entry, count, columns_[c], false);
+                    !fault.empty()) {
+                    return fault;
+                }
+            }
+            for (std::uint64_t i = 0; i < count; ++i) {
+                const auto timestep = column<std::uint64_t>(0, i);
+                if (timestep < last) {
+                    return list.columns[0].path + ": entry " + std::to_string(entry + i) +
+                           " is before the one before it";
+                }
+                last = timestep;
+                if (timestep >= to || !use(timestep, i)) {
+                    list.next_step = timestep >= to ? to : ~std::uint64_t{0};
+                    list.next_entry = entry + i;
+                    return {};
+                }
+            }
+            entry += count;
+        }
+        list.next_step = to;
+        list.next_entry = list.count;
+        return {};
+    }
+
+    template <typename T>
+    T column(std::size_t number, std::uint64_t entry) const {
+        T value;
+        std::memcpy(&value, columns_[number].data() + entry * sizeof value, sizeof value);
+        return value;
+    }
+
+    // Ordered spikes and taken events of rows; where they do not fit the slot, of fewer rows.
+    std::string lists_of_rows(std::uint64_t first_row, std::uint64_t count, std::size_t at,
+                              Reply& reply) {
+        const std::span<std::byte> slot = slots_[slot_];
+        const std::uint64_t first = first_step_ + first_row;
+        std::uint64_t rows = count;
+        found_events_.clear();
+        found_taken_.clear();
+        const auto room = [&] {
+            return (slot.size() - at) / (sizeof(SpikeEvent) + sizeof(TakenEvent));
+        };
+        const auto cut = [&](auto& found) {
+            // The last timestep may not be whole.
+            rows = found.back().step;
+            while (!found.empty() && found.back().step >= rows) found.pop_back();
+        };
+        const auto read = [&](StoredEntries& list, auto& found, auto&& make) -> std::string {
+            std::uint64_t entry = 0;
+            if (auto fault = find_entry(list, first, entry); !fault.empty()) return fault;
+            auto fault = each_entry(
+                list, entry, first, first + rows, [&](std::uint64_t timestep, std::uint64_t i) {
+                    found.push_back(make(static_cast<std::uint32_t>(timestep - first), i));
+                    return found.size() <= room();
+                });
+            if (!fault.empty()) return fault;
+            if (found.size() > room()) cut(found);
+            return {};
+        };
+        if (shape_.events) {
+            auto fault = read(events_, found_events_, [&](std::uint32_t step, std::uint64_t i) {
+                return SpikeEvent{step, column<std::uint32_t>(1, i), column<std::uint64_t>(2, i)};
+            });
+            if (!fault.empty()) return fault;
+            for (const SpikeEvent& event : found_events_) {
+                if (event.neuron >= shape_.n_neurons) {
+                    return events_.columns[1].path + ": no neuron " + std::to_string(event.neuron) +
+                           " in " + std::to_string(shape_.n_neurons);
+                }
+            }
+        }
+        if (shape_.order) {
+            auto fault = read(taken_, found_taken_, [&](std::uint32_t step, std::uint64_t i) {
+                return TakenEvent{step, column<std::uint32_t>(2, i), column<std::uint16_t>(1, i)};
+            });
+            if (!fault.empty()) return fault;
+        }
+        if (rows == 0) {
+            return "timestep " + std::to_string(first) + " has more events than 64 MiB hold";
+        }
+        while (!found_events_.empty() && found_events_.back().step >= rows) {
+            found_events_.pop_back();
+        }
+        reply.rows = rows;
+        reply.events = found_events_.size();
+        reply.taken = found_taken_.size();
+        const auto put = [&](const auto& values) {
+            const auto bytes = std::as_bytes(std::span(values));
+            if (!bytes.empty()) std::memcpy(slot.data() + at, bytes.data(), bytes.size());
+            at += bytes.size();
+        };
+        put(found_events_);
+        put(found_taken_);
+        return {};
+    }
+
+    Reply stimulus(std::uint64_t first, std::uint64_t count, std::uint64_t skip) {
+        const std::span<std::byte> slot = slots_[slot_];
+        if (first < stimulus_first_ || first - stimulus_first_ > stimulus_steps_ ||
+            count > stimulus_steps_ - (first - stimulus_first_)) {
+            return refuse(slot_, Errc::Internal, "timesteps beyond the stimulus");
+        }
+        std::uint64_t entry = 0;
+        if (auto fault = find_entry(stimulus_, first, entry); !fault.empty()) return bad(fault);
+        if (skip > stimulus_.count - entry) {
+            return refuse(slot_, Errc::Internal, "entries beyond the stimulus");
+        }
+        const std::size_t most = slot.size() / sizeof(StimulusEntry);
+        std::size_t found = 0;
+        const auto fault = each_entry(
+            stimulus_, entry + skip, first, first + count,
+            [&](std::uint64_t timestep, std::uint64_t i) {
+                if (found == most) return false;
+                const StimulusEntry e{timestep,
+                                      {column<std::uint32_t>(2, i), column<std::uint16_t>(1, i),
+                                       column<std::int16_t>(3, i)}};
+                std::memcpy(slot.data() + found * sizeof e, &e, sizeof e);
+                ++found;
+                return true;
+            });
+        if (!fault.empty()) return bad(fault);
+        Reply reply;
+        reply.size = found * sizeof(StimulusEntry);
+        return reply;
+    }
+
+    Reply side_band(std::uint64_t first, std::uint64_t count, std::uint64_t band) {
+        if (band >= bands_.size() || bands_[band].columns.empty() || first < stimulus_first_ ||
+            first - stimulus_first_ > stimulus_steps_ ||
+            count > stimulus_steps_ - (first - stimulus_first_)) {
+            return refuse(slot_, Errc::Internal, "no such side band or timesteps");
+        }
+        Stored& s = bands_[band].columns[0];
+        const std::uint64_t rows =
+            std::min<std::uint64_t>(count, slots_[slot_].size() / s.row_bytes());
+        const auto into = slots_[slot_].first(rows * s.row_bytes());
+        const auto fault = read_rows(s, first - stimulus_first_, rows, into, false);
+        if (!fault.empty()) return bad(fault);
+        Reply reply;
+        reply.size = into.size();
+        return reply;
+    }
+
     Reply rows(std::uint64_t first, std::uint64_t count) {
         if (first > n_steps_ || count > n_steps_ - first) {
             return refuse(slot_, Errc::Internal, "rows beyond the trace");
         }
-        const SlotLayout layout(shape_, count);
         const std::span<std::byte> slot = slots_[slot_];
-        if (layout.size > slot.size()) return refuse(slot_, Errc::Internal, "rows beyond the slot");
+        const SlotLayout asked(shape_, count);
+        if (asked.size > slot.size()) return refuse(slot_, Errc::Internal, "rows beyond the slot");
+        Reply reply;
+        reply.rows = count;
+        if (shape_.events || shape_.order) {
+            if (auto wrong = lists_of_rows(first, count, asked.size, reply); !wrong.empty()) {
+                return bad(wrong);
+            }
+            count = reply.rows;
+        }
+        const SlotLayout layout(shape_, count);
         const std::size_t words = shape_.spike_words();
         const auto part = [&](std::size_t at, const Stored& s) {
             return slot.subspan(at, count * s.row_bytes());
         };
-        Reply reply;
         std::string fault = read_rows(spikes_, first, count, part(layout.spikes, spikes_), false);
         if (fault.empty() && shape_.counts) {
             fault = read_rows(counts_, first, count, part(layout.counts, counts_), false);
@@ -519,8 +823,16 @@ private:
     Handle file_;
     Shape shape_;
     std::uint64_t n_steps_ = 0;
+    std::uint64_t first_step_ = 0;
     Stored spikes_, counts_, valid_;
     std::vector<Stored> fields_, masks_;
+    StoredEntries events_, taken_, stimulus_;
+    std::vector<StoredEntries> bands_;  // without columns: not recorded
+    std::uint64_t stimulus_first_ = 0;
+    std::uint64_t stimulus_steps_ = 0;
+    std::vector<std::vector<std::byte>> columns_;  // entries being looked at
+    std::vector<SpikeEvent> found_events_;
+    std::vector<TakenEvent> found_taken_;
     std::vector<std::byte> packed_, plain_;
 };
 
@@ -573,26 +885,23 @@ void allow_cpu(double seconds) {
 }
 }  // namespace
 
+std::unique_ptr<TraceFile> make_trace_file(std::string path,
+                                           std::span<const std::span<std::byte>> slots) {
+    return std::make_unique<Child>(std::move(path), slots);
+}
+
 void run_reader_child(const std::string& path, int socket,
                       std::span<const std::span<std::byte>> slots, std::uint64_t memory_limit,
                       double time_limit_s) {
     confine(socket, memory_limit);
-    Child child(path, slots);
+    Child file(path, slots);
     for (;;) {
         Request request;
         const ssize_t got = ::recv(socket, &request, sizeof request, 0);
         if (got < 0 && errno == EINTR) continue;
         if (got != static_cast<ssize_t>(sizeof request)) ::_exit(0);
         allow_cpu(time_limit_s);
-        const std::uint32_t slot = request.slot < slots.size() ? request.slot : 0;
-        Reply reply;
-        try {
-            reply = child.serve(request);
-        } catch (const std::bad_alloc&) {
-            reply = child.refuse(slot, Errc::Limit, "reading it needs more memory than allowed");
-        } catch (const std::exception& e) {
-            reply = child.refuse(slot, Errc::BadFormat, e.what());
-        }
+        const Reply reply = file.serve(request);
         if (::send(socket, &reply, sizeof reply, MSG_NOSIGNAL) !=
             static_cast<ssize_t>(sizeof reply)) {
             ::_exit(0);

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "shape_json.hpp"
 #include "spikelock/trace/execution_trace.hpp"
 #include "spikelock/trace/trace_reader.hpp"
+#include "stored_list.hpp"
 #include "trace_index.hpp"
 
 namespace spikelock::trace {
@@ -20,6 +22,10 @@ namespace spikelock::trace {
 namespace {
 using namespace detail;
 using nlohmann::json;
+
+constexpr std::uint64_t kMostBandWidth = 1U << 24;
+constexpr std::size_t kMostBands = 64;
+constexpr std::uint64_t kMostStimulusSteps = 65536;  // handed on at once
 
 // Owned memory behind a BlockView.
 struct Rows {
@@ -30,6 +36,8 @@ struct Rows {
     std::vector<std::uint8_t> valid;
     std::vector<std::vector<std::byte>> fields;
     std::vector<std::vector<std::uint64_t>> masks;
+    std::vector<SpikeEvent> events;
+    std::vector<TakenEvent> taken;
 
     BlockView view(std::uint64_t first_step) const {
         BlockView block;
@@ -37,6 +45,8 @@ struct Rows {
         block.n_steps = steps;
         block.spikes = spikes;
         block.counts = counts;
+        block.events = events;
+        block.taken = taken;
         block.valid = valid;
         block.fields.assign(fields.begin(), fields.end());
         for (const auto& mask : masks) {
@@ -108,10 +118,18 @@ public:
                     auto kept = chunk_row(payload);
                     if (!kept) return kept.error();
                     more = *kept;
+                    ok = add_stimulus(kMostStimulusSteps);
                     break;
                 }
                 case IndexRecord::Rows:
                     if (auto rows = plain_rows(payload)) pending_.push_back(std::move(*rows));
+                    break;
+                case IndexRecord::ListChunk:
+                case IndexRecord::ListEntries:
+                    more = list_entries(type, payload);
+                    break;
+                case IndexRecord::Stimulus:
+                    begin_stimulus(payload);
                     break;
                 case IndexRecord::Samples:
                     if (auto samples =
@@ -152,10 +170,12 @@ public:
             return bad("no chunk is where the index says: the index is of another file");
         }
         // Timesteps that had not filled a chunk, as far as they follow without gap.
-        for (const Rows& rows : pending_) {
+        for (Rows& rows : pending_) {
             if (rows.first != writer_->n_steps()) continue;
+            take_events(rows);
             if (Status ok = writer_->append(rows.view(first_step_)); !ok) return ok.error();
         }
+        if (Status ok = add_stimulus(1); !ok) return ok.error();
         found_.n_steps = writer_->n_steps();
         if (found_.damaged > 0) closed_ = found_.complete = false;
         if (!closed_) {
@@ -197,13 +217,172 @@ private:
         if (header.contains("sonata") && header["sonata"].is_boolean()) {
             options.sonata = header["sonata"].get<bool>();
         }
+        if (header.contains("side_bands") && header["side_bands"].is_boolean()) {
+            options.side_bands = header["side_bands"].get<bool>();
+        }
         if (header.contains("provenance") && header["provenance"].is_string()) {
             options.provenance = header["provenance"].get<std::string>();
         }
         if (chunk_steps_ == 0) return bad("header without chunk_steps");
+        side_bands_ = options.side_bands;
         auto writer = TraceWriter::create(target_, shape_, options);
         if (!writer) return writer.error();
         writer_ = std::move(*writer);
+        if (shape_.events) lists_.emplace(kSpikeList, spike_list());
+        if (shape_.order) lists_.emplace(kTakenList, taken_list());
+        return {};
+    }
+
+    void begin_stimulus(std::span<const std::byte> payload) {
+        const json info = json::parse(text(payload), nullptr, false);
+        if (lists_.contains(kStimulusList) || !info.is_object() || !info.contains("first_step") ||
+            info["first_step"] != first_step_ || !info.contains("side_bands") ||
+            !info["side_bands"].is_array()) {
+            return;
+        }
+        std::vector<SideBand> bands;
+        for (const json& band : info["side_bands"]) {
+            if (!band.is_object() || !band.contains("name") || !band["name"].is_string() ||
+                !band.contains("width") || !band["width"].is_number_unsigned() ||
+                band["width"].get<std::uint64_t>() < 1 ||
+                band["width"].get<std::uint64_t>() > kMostBandWidth || bands.size() >= kMostBands) {
+                return;
+            }
+            bands.push_back(
+                {band["name"].get<std::string>(), band["width"].get<std::uint32_t>(), {}});
+            if (!check_name(bands.back().name)) return;
+            for (std::size_t i = 0; i + 1 < bands.size(); ++i) {
+                if (bands[i].name == bands.back().name) return;
+            }
+        }
+        bands_ = std::move(bands);
+        stimulus_next_ = first_step_;
+        lists_.emplace(kStimulusList, stimulus_list());
+        if (!side_bands_) return;
+        for (std::uint32_t b = 0; b < bands_.size(); ++b) {
+            lists_.emplace(kFirstSideBandList + b,
+                           side_band_list(b, bands_[b].name, bands_[b].width));
+        }
+    }
+
+    // @returns false where entries are damaged: rows that need them cannot be joined on
+    bool list_entries(IndexRecord type, std::span<const std::byte> payload) {
+        Cursor cursor(payload);
+        ListRecord head;
+        if (!cursor.take(head)) return lost(kSpikeList);
+        const auto at = lists_.find(head.list);
+        // Of a stimulus whose description was damaged nothing is kept.
+        if (at == lists_.end()) return true;
+        ListJoiner& list = at->second;
+        const ListSpec& spec = list.spec();
+        if (head.columns != spec.columns.size() || head.count > spec.chunk_entries) {
+            return lost(head.list);
+        }
+        std::vector<std::vector<std::byte>> columns(spec.columns.size());
+        if (type == IndexRecord::ListChunk) {
+            std::vector<ChunkPlace> places;
+            if (!cursor.take(places, head.columns)) return lost(head.list);
+            for (std::size_t c = 0; c < columns.size(); ++c) {
+                const std::size_t entry = spec.columns[c].entry_bytes();
+                if (!load_bytes(places[c], spec.chunk_entries * entry, spec.columns[c].bytes,
+                                columns[c])) {
+                    return lost(head.list);
+                }
+                columns[c].resize(head.count * entry);
+                ++found_.chunks;
+            }
+        } else {
+            for (std::size_t c = 0; c < columns.size() && head.count > 0; ++c) {
+                std::uint32_t size = 0;
+                if (!cursor.take(size) || !cursor.take(packed_, size)) return lost(head.list);
+                columns[c].resize(head.count * spec.columns[c].entry_bytes());
+                if (!decompress(packed_, spec.columns[c].bytes, columns[c])) return lost(head.list);
+            }
+        }
+        // Neurons must exist; what follows relies on it.
+        for (std::size_t i = 0; i < head.count && head.list == kSpikeList; ++i) {
+            std::uint32_t neuron = 0;
+            std::memcpy(&neuron, columns[1].data() + i * sizeof neuron, sizeof neuron);
+            if (neuron >= shape_.n_neurons) return lost(head.list);
+        }
+        if (!list.add(head, columns)) return lost(head.list);
+        return true;
+    }
+
+    // Entries of a list are damaged.
+    // @returns whether rows can still be joined on: they do not need the stimulus
+    bool lost(std::uint32_t number) {
+        ++found_.damaged;
+        if (number < kStimulusList) return false;
+        std::erase_if(lists_, [](const auto& item) { return item.first >= kStimulusList; });
+        return true;
+    }
+
+    // Gives the rows their entries of the lists.
+    void take_events(Rows& rows) {
+        const std::uint64_t first = first_step_ + rows.first;
+        const auto each = [&](std::uint32_t number, auto&& use) {
+            const auto at = lists_.find(number);
+            if (at == lists_.end()) return;
+            ListJoiner& list = at->second;
+            list.drop(list.before(first));
+            const std::size_t count = list.before(first + rows.steps);
+            for (std::size_t i = 0; i < count; ++i) {
+                use(list, i, static_cast<std::uint32_t>(list.get<std::uint64_t>(0, i) - first));
+            }
+            list.drop(count);
+        };
+        each(kSpikeList, [&](const ListJoiner& list, std::size_t i, std::uint32_t step) {
+            rows.events.push_back(
+                {step, list.get<std::uint32_t>(1, i), list.get<std::uint64_t>(2, i)});
+        });
+        each(kTakenList, [&](const ListJoiner& list, std::size_t i, std::uint32_t step) {
+            rows.taken.push_back(
+                {step, list.get<std::uint32_t>(2, i), list.get<std::uint16_t>(1, i)});
+        });
+    }
+
+    // Hands on the stimulus of the timesteps that are recovered.
+    // @param least  only where it is that of so many timesteps
+    Status add_stimulus(std::uint64_t least) {
+        const auto at = lists_.find(kStimulusList);
+        if (at == lists_.end()) return {};
+        ListJoiner& list = at->second;
+        std::uint64_t until = std::min(list.until(), first_step_ + writer_->n_steps());
+        for (std::uint32_t b = 0; b < bands_.size() && side_bands_; ++b) {
+            until = std::min(until, stimulus_next_ + lists_.at(kFirstSideBandList + b).count());
+        }
+        if (until < stimulus_next_ + least) return {};
+        while (stimulus_next_ < until) {
+            StimulusBlock block;
+            block.first = stimulus_next_;
+            block.n_steps = static_cast<std::uint32_t>(
+                std::min<std::uint64_t>(until - stimulus_next_, kMostStimulusSteps));
+            list.drop(list.before(block.first));
+            const std::size_t count = list.before(block.first + block.n_steps);
+            std::size_t taken = 0;
+            for (std::uint32_t step = 0; step < block.n_steps; ++step) {
+                block.event_begin.push_back(static_cast<std::uint32_t>(taken));
+                for (; taken < count && list.get<std::uint64_t>(0, taken) == block.first + step;
+                     ++taken) {
+                    block.events.push_back({list.get<std::uint32_t>(2, taken),
+                                            list.get<std::uint16_t>(1, taken),
+                                            list.get<std::int16_t>(3, taken)});
+                }
+            }
+            block.event_begin.push_back(static_cast<std::uint32_t>(taken));
+            list.drop(count);
+            block.side_bands = bands_;
+            for (std::uint32_t b = 0; b < bands_.size() && side_bands_; ++b) {
+                ListJoiner& band = lists_.at(kFirstSideBandList + b);
+                const auto bytes = band.bytes(0, 0, block.n_steps);
+                block.side_bands[b].values.resize(bytes.size() / sizeof(std::int32_t));
+                std::memcpy(block.side_bands[b].values.data(), bytes.data(), bytes.size());
+                band.drop(block.n_steps);
+            }
+            if (Status ok = writer_->add_stimulus(block); !ok) return ok;
+            stimulus_next_ += block.n_steps;
+        }
         return {};
     }
 
@@ -256,6 +435,7 @@ private:
             ++found_.damaged;
             return false;
         }
+        take_events(rows);
         if (Status done = writer_->append(rows.view(first_step_)); !done) return done.error();
         joined_ += steps;
         found_.chunks += places.size();
@@ -266,9 +446,17 @@ private:
     template <typename T>
     bool load(const ChunkPlace& place, std::size_t columns, std::vector<T>& into,
               std::uint32_t steps, std::size_t element = sizeof(T)) {
-        into.resize(chunk_steps_ * columns);
-        const auto raw = std::as_writable_bytes(std::span(into));
-        if (place.size > 2 * raw.size() + (1U << 20)) return false;
+        std::vector<std::byte> raw;
+        if (!load_bytes(place, chunk_steps_ * columns * sizeof(T), element, raw)) return false;
+        into.resize(steps * columns);
+        std::memcpy(into.data(), raw.data(), into.size() * sizeof(T));
+        return true;
+    }
+
+    // A whole chunk of `bytes` bytes, as its checksum says.
+    bool load_bytes(const ChunkPlace& place, std::size_t bytes, std::size_t element,
+                    std::vector<std::byte>& raw) {
+        if (place.size > 2 * bytes + (1U << 20)) return false;
         packed_.resize(place.size);
         std::size_t got = 0;
         while (got < place.size) {
@@ -277,9 +465,8 @@ private:
             if (part <= 0) return false;
             got += static_cast<std::size_t>(part);
         }
-        if (checksum(packed_) != place.crc || !decompress(packed_, element, raw)) return false;
-        into.resize(steps * columns);
-        return true;
+        raw.resize(bytes);
+        return checksum(packed_) == place.crc && decompress(packed_, element, raw);
     }
 
     std::optional<Rows> plain_rows(std::span<const std::byte> payload) {
@@ -319,6 +506,10 @@ private:
     std::unique_ptr<TraceWriter> writer_;
     std::uint64_t joined_ = 0;  // rows taken from chunks
     std::vector<Rows> pending_;
+    std::map<std::uint32_t, ListJoiner> lists_;  // by number in the index
+    bool side_bands_ = false;                    // recorded
+    std::vector<SideBand> bands_;                // names and widths
+    std::uint64_t stimulus_next_ = 0;            // timestep
     std::vector<std::byte> packed_;
     Recovery found_;
     bool closed_ = false;

@@ -43,6 +43,10 @@ public:
         note(std::string("true or false for '") + key + "'");
         return false;
     }
+    /// False where there is none.
+    bool optional_boolean(const char* key) {
+        return object_.is_object() && object_.contains(key) && boolean(key);
+    }
     double number(const char* key) {
         const json* member = find(key);
         if (member != nullptr && member->is_number()) return member->get<double>();
@@ -117,11 +121,14 @@ json populations_to_json(const Shape& shape) {
 }
 
 json shape_to_json(const Shape& shape) {
-    return {{"n_neurons", shape.n_neurons},
-            {"dt", shape.dt},
-            {"counts", shape.counts},
-            {"fields", fields_to_json(shape)},
-            {"populations", populations_to_json(shape)}};
+    json object = {{"n_neurons", shape.n_neurons},
+                   {"dt", shape.dt},
+                   {"counts", shape.counts},
+                   {"fields", fields_to_json(shape)},
+                   {"populations", populations_to_json(shape)}};
+    if (shape.events) object["events"] = true;
+    if (shape.order) object["order"] = true;
+    return object;
 }
 
 json samples_to_json(std::span<const Sample> samples) {
@@ -141,6 +148,8 @@ Result<Shape> shape_from_json(const json& object) {
     shape.n_neurons = top.integer<std::uint32_t>("n_neurons");
     shape.dt = top.number("dt");
     shape.counts = top.boolean("counts");
+    shape.events = top.optional_boolean("events");
+    shape.order = top.optional_boolean("order");
     for (const json& item : top.array("fields")) {
         Members m(item);
         FieldSpec f;
@@ -185,6 +194,12 @@ Result<std::vector<Sample>> samples_from_json(const json& list) {
         samples.push_back(std::move(s));
     }
     return samples;
+}
+
+Status check_name(const std::string& name) {
+    std::string fault = name_fault(name);
+    if (!fault.empty()) return Error{Errc::BadConfig, std::move(fault), {}};
+    return {};
 }
 
 Status check_shape(const Shape& shape) {

@@ -21,4 +21,8 @@ Result<std::vector<Sample>> samples_from_json(const nlohmann::json& json);
 /// @errors Errc::BadConfig saying what is wrong
 Status check_shape(const Shape& shape);
 
+/// Whether a name can be that of a dataset.
+/// @errors Errc::BadConfig with what follows the name in a sentence
+Status check_name(const std::string& name);
+
 }  // namespace spikelock::trace::detail

@@ -16,13 +16,16 @@ namespace spikelock::trace::detail {
 
 /// Records of the index beside a growing trace, docs/trace-format.md.
 enum class IndexRecord : std::uint32_t {
-    Header = 1,      ///< JSON: shape, first step, chunk steps, provenance
-    ChunkRow = 2,    ///< where the chunks of one stretch of timesteps lie
-    Rows = 3,        ///< timesteps that are in no chunk yet, as they are
-    Samples = 4,     ///< JSON array
-    Attribute = 5,   ///< JSON: name, text
-    Difference = 6,  ///< expected differences
-    Closed = 7,      ///< JSON: complete
+    Header = 1,       ///< JSON: shape, first step, chunk steps, provenance
+    ChunkRow = 2,     ///< where the chunks of one stretch of timesteps lie
+    Rows = 3,         ///< timesteps that are in no chunk yet, as they are
+    Samples = 4,      ///< JSON array
+    Attribute = 5,    ///< JSON: name, text
+    Difference = 6,   ///< expected differences
+    Closed = 7,       ///< JSON: complete
+    ListChunk = 8,    ///< where a chunk of each column of a list lies (stored_list.hpp)
+    ListEntries = 9,  ///< entries of a list that are in no chunk yet
+    Stimulus = 10,    ///< JSON: first timestep and side bands of the stimulus that is recorded
 };
 
 /// One chunk of a ChunkRow record; little-endian, as it lies in the file.

@@ -56,6 +56,10 @@ public:
         return attributes_;
     }
     Result<std::vector<ExpectedDifference>> expected_differences(std::uint64_t most) override;
+    const RecordedStimulus* recorded_stimulus() const noexcept override {
+        return applied_ ? &*applied_ : nullptr;
+    }
+    Result<StimulusBlock> stimulus(std::uint64_t first, std::uint32_t count) override;
     Status seek(std::uint64_t timestep) override;
 
 private:
@@ -63,6 +67,7 @@ private:
     struct Group {
         std::uint64_t first = 0;
         std::uint64_t rows = 0;
+        std::uint64_t asked = 0;  // rows; with many events, not all of them came
         Reply reply;
     };
     std::span<std::byte> slot(std::uint32_t number) const {
@@ -77,6 +82,7 @@ private:
     Status request_group(std::uint32_t in_slot, std::uint64_t row);
     Status drop_prefetch();
     Status load(std::uint64_t row);
+    Status take_lists(Group& group, std::uint32_t in_slot);
 
     std::string path_;
     ReaderOptions options_;
@@ -87,6 +93,7 @@ private:
     std::vector<Sample> samples_;
     std::string provenance_;
     std::map<std::string, std::string> attributes_;
+    std::optional<RecordedStimulus> applied_;
 
     pid_t child_ = -1;
     int socket_ = -1;
@@ -96,6 +103,9 @@ private:
     std::uint32_t current_slot_ = 0;
     std::optional<Group> current_;
     std::optional<Group> coming_;  // asked for, into the other slot
+    // Lists of the current group, steps counted from its first row, and of the last block.
+    std::vector<SpikeEvent> events_, block_events_;
+    std::vector<TakenEvent> taken_, block_taken_;
     std::optional<Error> failed_;
 };
 
@@ -137,7 +147,7 @@ Status Hdf5Reader::start() {
     if (child_ < 0) {
         return Error{Errc::Environment, std::string("cannot fork: ") + std::strerror(why), path_};
     }
-    auto reply = ask({ChildRequest::Open, 0, 0, 0});
+    auto reply = ask({ChildRequest::Open, 0, 0, 0, 0});
     if (!reply) return reply.error();
     if (reply->size > kSlotBytes) return Error{Errc::Internal, "reply beyond the slot", path_};
     const auto* text = reinterpret_cast<const char*>(memory_);
@@ -173,6 +183,18 @@ Status Hdf5Reader::describe(const json& meta) {
             provenance_ = value.get<std::string>();
         } else if (name != "format" && name != "shape") {
             attributes_[name] = value.get<std::string>();
+        }
+    }
+    if (const json& applied = meta.at("stimulus"); applied.is_object()) {
+        applied_.emplace();
+        applied_->first_step = applied.at("first_step").get<std::uint64_t>();
+        applied_->n_steps = applied.at("n_steps").get<std::uint64_t>();
+        applied_->n_events = applied.at("events").get<std::uint64_t>();
+        for (const json& band : applied.at("side_bands")) {
+            applied_->side_bands.push_back({band.at("name").get<std::string>(),
+                                            band.at("width").get<std::uint32_t>(),
+                                            band.at("recorded").get<bool>()});
+            if (applied_->side_bands.back().width == 0) return wrong("a side band without values");
         }
     }
     // Whole chunks at a time, as many as make a few MiB.
@@ -260,8 +282,8 @@ Status Hdf5Reader::request_group(std::uint32_t in_slot, std::uint64_t row) {
     group.first = row;
     // Groups start at multiples, so that chunks are decoded once.
     const std::uint64_t end = (row / group_rows_ + 1) * group_rows_;
-    group.rows = std::min(end, n_steps_) - row;
-    if (Status ok = send({ChildRequest::Rows, in_slot, group.first, group.rows}); !ok) return ok;
+    group.rows = group.asked = std::min(end, n_steps_) - row;
+    if (Status ok = send({ChildRequest::Rows, in_slot, group.first, group.rows, 0}); !ok) return ok;
     coming_ = group;
     return {};
 }
@@ -288,12 +310,63 @@ Status Hdf5Reader::load(std::uint64_t row) {
     auto reply = receive(other);
     if (!reply) return reply.error();
     group.reply = *reply;
+    if (Status ok = take_lists(group, other); !ok) return ok;
     current_ = group;
     current_slot_ = other;
     const std::uint64_t next = group.first + group.rows;
     if (next < n_steps_) return request_group(1 - current_slot_, next);
     return {};
 }
+
+// The child may have been led astray, so what it says is checked before it is used.
+Status Hdf5Reader::take_lists(Group& group, std::uint32_t in_slot) {
+    if (!shape_.events && !shape_.order) return {};
+    const Reply& reply = group.reply;
+    const std::size_t at = SlotLayout(shape_, group.asked).size;
+    const std::size_t room = kSlotBytes - at;
+    const auto wrong = [this] { return Error{Errc::BadFormat, "unreadable event list", path_}; };
+    if (reply.rows < 1 || reply.rows > group.asked || reply.events > room / sizeof(SpikeEvent) ||
+        reply.taken > room / sizeof(TakenEvent) ||
+        reply.events * sizeof(SpikeEvent) + reply.taken * sizeof(TakenEvent) > room) {
+        return wrong();
+    }
+    group.rows = reply.rows;
+    events_.resize(reply.events);
+    taken_.resize(reply.taken);
+    const std::byte* from = slot(in_slot).data() + at;
+    if (!events_.empty()) {
+        std::memcpy(static_cast<void*>(events_.data()), from, events_.size() * sizeof(SpikeEvent));
+    }
+    if (!taken_.empty()) {
+        std::memcpy(static_cast<void*>(taken_.data()), from + events_.size() * sizeof(SpikeEvent),
+                    taken_.size() * sizeof(TakenEvent));
+    }
+    std::uint64_t last = 0;
+    for (const SpikeEvent& event : events_) {
+        if (event.step < last || event.step >= group.rows || event.neuron >= shape_.n_neurons) {
+            return wrong();
+        }
+        last = event.step;
+    }
+    last = 0;
+    for (const TakenEvent& event : taken_) {
+        if (event.step < last || event.step >= group.rows) return wrong();
+        last = event.step;
+    }
+    return {};
+}
+
+namespace {
+// The entries of steps begin..end-1, counted from begin.
+template <typename Event>
+void cut_list(const std::vector<Event>& all, std::uint64_t begin, std::uint64_t end,
+              std::vector<Event>& into) {
+    const auto before = [](const Event& event, std::uint64_t step) { return event.step < step; };
+    const auto from = std::lower_bound(all.begin(), all.end(), begin, before);
+    into.assign(from, std::lower_bound(from, all.end(), end, before));
+    for (Event& event : into) event.step -= static_cast<std::uint32_t>(begin);
+}
+}  // namespace
 
 Result<std::variant<BlockView, SourceEnd>> Hdf5Reader::read(std::uint32_t max_steps) {
     using Item = std::variant<BlockView, SourceEnd>;
@@ -346,6 +419,14 @@ Result<std::variant<BlockView, SourceEnd>> Hdf5Reader::read(std::uint32_t max_st
             if (((group.reply.masked >> f) & 1U) != 0) block.masks[f] = as_words(layout.masks[f]);
         }
     }
+    if (shape_.events) {
+        cut_list(events_, skip, skip + steps, block_events_);
+        block.events = block_events_;
+    }
+    if (shape_.order) {
+        cut_list(taken_, skip, skip + steps, block_taken_);
+        block.taken = block_taken_;
+    }
     at_ += steps;
     return Item(std::move(block));
 }
@@ -356,7 +437,7 @@ Result<std::vector<ExpectedDifference>> Hdf5Reader::expected_differences(std::ui
     const std::uint32_t free_slot = 1 - current_slot_;
     std::vector<ExpectedDifference> all;
     while (all.size() < most) {
-        auto reply = ask({ChildRequest::Differences, free_slot, all.size(), most - all.size()});
+        auto reply = ask({ChildRequest::Differences, free_slot, all.size(), most - all.size(), 0});
         if (!reply) return reply.error();
         const std::size_t count =
             std::min<std::size_t>(reply->size, kSlotBytes) / sizeof(ExpectedDifference);
@@ -367,6 +448,74 @@ Result<std::vector<ExpectedDifference>> Hdf5Reader::expected_differences(std::ui
                     count * sizeof(ExpectedDifference));
     }
     return all;
+}
+
+Result<StimulusBlock> Hdf5Reader::stimulus(std::uint64_t first, std::uint32_t count) {
+    if (!applied_) {
+        return Error{Errc::NotFound, "the trace does not hold the input that was applied", path_};
+    }
+    const RecordedStimulus& applied = *applied_;
+    if (first < applied.first_step || first - applied.first_step > applied.n_steps ||
+        count > applied.n_steps - (first - applied.first_step)) {
+        return Error{Errc::NotFound,
+                     "no input of timesteps " + std::to_string(first) + ".." +
+                         std::to_string(first + count) + ": the trace holds that of " +
+                         std::to_string(applied.first_step) + ".." +
+                         std::to_string(applied.first_step + applied.n_steps),
+                     path_};
+    }
+    // The answers use a slot that no view lies in.
+    if (Status ok = drop_prefetch(); !ok) return ok.error();
+    const std::uint32_t free_slot = 1 - current_slot_;
+    const auto wrong = [this] { return Error{Errc::BadFormat, "unreadable stimulus", path_}; };
+    StimulusBlock block;
+    block.first = first;
+    block.n_steps = count;
+    std::uint64_t next = first;
+    for (std::uint64_t had = 0; count > 0;) {
+        auto reply = ask({ChildRequest::Stimulus, free_slot, first, count, had});
+        if (!reply) return reply.error();
+        const std::size_t entries =
+            std::min<std::size_t>(reply->size, kSlotBytes) / sizeof(StimulusEntry);
+        if (entries == 0) break;
+        had += entries;
+        if (had > UINT32_MAX) {
+            return Error{Errc::Limit, "more than 2^32 input events at once", path_};
+        }
+        for (std::size_t i = 0; i < entries; ++i) {
+            StimulusEntry entry;
+            std::memcpy(&entry, slot(free_slot).data() + i * sizeof entry, sizeof entry);
+            if (entry.timestep + 1 < next || entry.timestep >= first + count) return wrong();
+            for (; next <= entry.timestep; ++next) {
+                block.event_begin.push_back(static_cast<std::uint32_t>(block.events.size()));
+            }
+            block.events.push_back(entry.event);
+        }
+    }
+    block.event_begin.resize(std::size_t{count} + 1,
+                             static_cast<std::uint32_t>(block.events.size()));
+    for (std::size_t b = 0; b < applied.side_bands.size(); ++b) {
+        const RecordedStimulus::Band& band = applied.side_bands[b];
+        if (!band.recorded) continue;
+        SideBand values{band.name, band.width, {}};
+        const std::size_t row = std::size_t{band.width} * sizeof(std::int32_t);
+        for (std::uint64_t had = 0; had < count;) {
+            auto reply = ask({ChildRequest::SideBand, free_slot, first + had, count - had, b});
+            if (!reply) return reply.error();
+            const std::size_t rows = std::min<std::size_t>(reply->size, kSlotBytes) / row;
+            if (rows == 0 || rows > count - had) return wrong();
+            const std::size_t before = values.values.size();
+            values.values.resize(before + rows * band.width);
+            std::memcpy(values.values.data() + before, slot(free_slot).data(), rows * row);
+            had += rows;
+        }
+        block.side_bands.push_back(std::move(values));
+    }
+    for (const Sample& sample : samples_) {
+        if (sample.begin < first || sample.begin - first >= count) continue;
+        block.begins.push_back({static_cast<std::uint32_t>(sample.begin - first), sample.start});
+    }
+    return block;
 }
 
 Status Hdf5Reader::seek(std::uint64_t timestep) {
@@ -475,6 +624,8 @@ Result<TraceStatistics> measure(StepSource& source) {
         }
         const BlockView& block = std::get<BlockView>(*item);
         out.n_steps += block.n_steps;
+        out.events += block.events.size();
+        out.taken += block.taken.size();
         for (std::size_t t = 0; t < block.n_steps; ++t) {
             if (!block.valid.empty() && block.valid[t] == 0) continue;
             ++out.valid_steps;

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spikelock/trace/trace_writer.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -14,11 +11,10 @@
 #include <optional>
 #include <vector>
 
-#include "deflate.hpp"
-#include "disk_space.hpp"
-#include "hdf5_handle.hpp"
+#include "hdf5_output.hpp"
 #include "shape_json.hpp"
 #include "spikelock/base/assert.hpp"
+#include "stored_list.hpp"
 #include "trace_index.hpp"
 
 namespace spikelock::trace {
@@ -32,26 +28,11 @@ constexpr std::size_t kChunkBytes = 256 * 1024;  // of the widest field, raw
 constexpr std::uint32_t kFewestSteps = 16;       // per chunk, for very wide networks
 constexpr std::uint32_t kMostSteps = 16384;      // per chunk, for very narrow ones
 constexpr std::uint64_t kMostBuffered = 2ULL << 30;
-constexpr std::size_t kSpikesPerChunk = 8192;         // of the SONATA view
-constexpr std::uint64_t kMetadataSlack = 512 * 1024;  // what HDF5 may allocate between two checks
+constexpr std::size_t kSpikesPerChunk = 8192;  // of the SONATA view
 
 constexpr std::array<std::string_view, 10> kOwnAttributes = {
     "format", "format_version", "complete",   "n_neurons", "n_steps", "first_step",
     "dt",     "shape",          "provenance", "n_samples"};
-
-// A dataset whose chunks are compressed here and handed to HDF5 as they go to the file.
-struct Series {
-    std::string path;
-    hid_t type = H5I_INVALID_HID;  // predefined, not owned
-    std::size_t element_bytes = 1;
-    std::size_t columns = 0;  // elements per row; 0: one-dimensional
-    bool ones_where_absent = false;
-    Handle dataset;
-    ChunkCompressor compressor{1};
-    std::uint64_t rows = 0;  // extent
-
-    std::size_t row_bytes() const { return element_bytes * std::max<std::size_t>(columns, 1); }
-};
 
 // Spikes of one population for the SONATA view.
 struct SonataPopulation {
@@ -62,70 +43,53 @@ struct SonataPopulation {
     std::uint32_t begin = 0;
 };
 
-hid_t integer_type(int bytes, bool is_signed) {
-    switch (bytes) {
-        case 1:
-            return is_signed ? H5T_STD_I8LE : H5T_STD_U8LE;
-        case 2:
-            return is_signed ? H5T_STD_I16LE : H5T_STD_U16LE;
-        case 4:
-            return is_signed ? H5T_STD_I32LE : H5T_STD_U32LE;
-        default:
-            return is_signed ? H5T_STD_I64LE : H5T_STD_U64LE;
-    }
-}
-
 class Hdf5Writer final : public TraceWriter {
 public:
     Hdf5Writer(std::string path, const Shape& shape, const WriterOptions& options)
-        : path_(std::move(path)), shape_(shape), options_(options), first_(options.first_step) {}
+        : path_(std::move(path)),
+          out_(path_),
+          shape_(shape),
+          options_(options),
+          first_(options.first_step) {}
     ~Hdf5Writer() override { static_cast<void>(close(false)); }
 
     Status start();
     Status append(const BlockView& block) override;
+    Status add_stimulus(const StimulusBlock& block) override;
     Status add_samples(std::span<const Sample> samples) override;
     Status add_expected_differences(std::span<const ExpectedDifference> differences) override;
     Status set_attribute(const std::string& name, std::string_view text) override;
     Status flush() override;
     Status close(bool complete) override;
     std::uint64_t n_steps() const noexcept override { return written_ + rows_; }
-    std::uint64_t stored_bytes() const noexcept override { return stored_bytes_; }
-    std::uint64_t raw_bytes() const noexcept override { return raw_bytes_; }
+    std::uint64_t stored_bytes() const noexcept override { return out_.stored_bytes(); }
+    std::uint64_t raw_bytes() const noexcept override { return out_.raw_bytes(); }
 
 private:
     Status fail(Error error);
-    Status hdf5_error(const std::string& doing) {
-        return Error{Errc::Io, doing + " failed: " + hdf5_reason(), path_};
-    }
-    Status make_group(const char* name);
-    Status make_series(Series& series, std::uint64_t chunk_rows);
-    Status make_plain(const char* name, hid_t type, Handle& dataset);
-    Status append_plain(const Handle& dataset, hid_t memory_type, std::uint64_t at,
-                        std::size_t count, const void* data);
-    Status put_text(hid_t object, const std::string& name, std::string_view text);
-    template <typename T>
-    Status put_number(hid_t object, const std::string& name, T value);
-    Status put_chunk(Series& series, std::uint64_t row, std::uint64_t rows_after,
-                     std::span<const std::byte> raw, std::vector<ChunkPlace>* places,
-                     std::uint32_t number);
     Status write_chunk_row();
     bool all_valid(std::span<const std::uint64_t> mask) const;
     Status log_rows();
+    Status start_list(std::unique_ptr<ListWriter>& list, ListSpec spec);
+    Status start_stimulus(const StimulusBlock& block);
+    Status append_events(const BlockView& block);
+    Status append_stimulus(const StimulusBlock& block);
+    template <typename Do>
+    Status each_list(Do&& what);
+    std::uint64_t rows_to_show() const;
     Status write_sonata(std::uint32_t rows);
     Status write_sonata_chunk(SonataPopulation& population);
     Status mark(bool complete);
-    Status bring_to_disk();
     Status finish(bool complete);
 
     std::string path_;
+    Hdf5Output out_;
     Shape shape_;
     WriterOptions options_;
     std::uint64_t first_ = 0;
     std::uint32_t chunk_steps_ = 0;
 
     std::unique_ptr<IndexWriter> index_;
-    Handle file_;
-    DiskSpace space_;
     Series spikes_;
     Series counts_;
     Series valid_;
@@ -133,6 +97,14 @@ private:
     std::vector<Series> masks_;
     std::vector<SonataPopulation> sonata_;
     std::vector<std::int32_t> sonata_of_;  // per neuron, -1: in no population
+    // Lists; null where there is none.
+    std::unique_ptr<ListWriter> events_;
+    std::unique_ptr<ListWriter> taken_;
+    std::unique_ptr<ListWriter> stimulus_;
+    std::vector<std::unique_ptr<ListWriter>> side_bands_;
+    std::vector<std::pair<std::string, std::uint32_t>> band_shapes_;  // name, width
+    Handle stimulus_group_;
+    std::uint64_t stimulus_until_ = 0;
     Handle sample_begin_, sample_end_, sample_start_, sample_label_;
     Handle diff_step_, diff_neuron_, diff_field_, diff_value_;
     std::uint64_t n_samples_ = 0;
@@ -150,117 +122,11 @@ private:
     std::uint32_t logged_ = 0;   // of them, in the index
     std::uint64_t written_ = 0;  // timesteps in chunks
 
-    std::uint64_t stored_bytes_ = 0;
-    std::uint64_t raw_bytes_ = 0;
     Clock::time_point last_flush_;
     std::uint64_t written_at_flush_ = 0;
     bool closed_ = false;
     std::optional<Error> failed_;
 };
-
-Status Hdf5Writer::make_group(const char* name) {
-    const Handle properties = list_handle(H5Pcreate(H5P_GROUP_CREATE));
-    H5Pset_obj_track_times(properties.get(), false);
-    const Handle group =
-        group_handle(H5Gcreate2(file_.get(), name, H5P_DEFAULT, properties.get(), H5P_DEFAULT));
-    return group ? Status{} : hdf5_error(std::string("creating ") + name);
-}
-
-Status Hdf5Writer::make_series(Series& series, std::uint64_t chunk_rows) {
-    const int rank = series.columns == 0 ? 1 : 2;
-    const std::array<hsize_t, 2> none = {0, series.columns};
-    const std::array<hsize_t, 2> most = {H5S_UNLIMITED, series.columns};
-    const std::array<hsize_t, 2> chunk = {chunk_rows, series.columns};
-    const Handle space = space_handle(H5Screate_simple(rank, none.data(), most.data()));
-    const Handle properties = list_handle(H5Pcreate(H5P_DATASET_CREATE));
-    H5Pset_obj_track_times(properties.get(), false);
-    H5Pset_chunk(properties.get(), rank, chunk.data());
-    if (series.element_bytes > 1) H5Pset_shuffle(properties.get());
-    H5Pset_deflate(properties.get(), 1);
-    H5Pset_fill_time(properties.get(), H5D_FILL_TIME_IFSET);
-    if (series.ones_where_absent) {
-        const std::uint8_t one = 1;
-        const std::uint64_t ones = ~std::uint64_t{0};
-        if (series.element_bytes == 1) {
-            H5Pset_fill_value(properties.get(), H5T_NATIVE_UINT8, &one);
-        } else {
-            H5Pset_fill_value(properties.get(), H5T_NATIVE_UINT64, &ones);
-        }
-    }
-    series.dataset =
-        dataset_handle(H5Dcreate2(file_.get(), series.path.c_str(), series.type, space.get(),
-                                  H5P_DEFAULT, properties.get(), H5P_DEFAULT));
-    if (!series.dataset) return hdf5_error("creating " + series.path);
-    series.compressor = ChunkCompressor(series.element_bytes);
-    return {};
-}
-
-// A one-dimensional dataset that HDF5 itself writes: samples and expected differences.
-Status Hdf5Writer::make_plain(const char* name, hid_t type, Handle& dataset) {
-    const hsize_t none = 0;
-    const hsize_t most = H5S_UNLIMITED;
-    const hsize_t chunk = 1024;
-    const Handle space = space_handle(H5Screate_simple(1, &none, &most));
-    const Handle properties = list_handle(H5Pcreate(H5P_DATASET_CREATE));
-    H5Pset_obj_track_times(properties.get(), false);
-    H5Pset_chunk(properties.get(), 1, &chunk);
-    dataset = dataset_handle(H5Dcreate2(file_.get(), name, type, space.get(), H5P_DEFAULT,
-                                        properties.get(), H5P_DEFAULT));
-    return dataset ? Status{} : hdf5_error(std::string("creating ") + name);
-}
-
-Status Hdf5Writer::append_plain(const Handle& dataset, hid_t memory_type, std::uint64_t at,
-                                std::size_t count, const void* data) {
-    const hsize_t start = at;
-    const hsize_t size = count;
-    const hsize_t extent = at + count;
-    const Handle memory = space_handle(H5Screate_simple(1, &size, nullptr));
-    if (H5Dset_extent(dataset.get(), &extent) < 0) return hdf5_error("growing a dataset");
-    const Handle space = space_handle(H5Dget_space(dataset.get()));
-    if (H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, &start, nullptr, &size, nullptr) < 0 ||
-        H5Dwrite(dataset.get(), memory_type, memory.get(), space.get(), H5P_DEFAULT, data) < 0) {
-        return hdf5_error("writing a dataset");
-    }
-    return {};
-}
-
-Status Hdf5Writer::put_text(hid_t object, const std::string& name, std::string_view text) {
-    if (H5Aexists(object, name.c_str()) > 0) H5Adelete(object, name.c_str());
-    // Variable length: h5py then gives a str. A text with a zero byte would end there.
-    const Handle type = type_handle(H5Tcopy(H5T_C_S1));
-    H5Tset_size(type.get(), H5T_VARIABLE);
-    H5Tset_cset(type.get(), H5T_CSET_UTF8);
-    const std::string terminated(text);
-    const char* const characters = terminated.c_str();
-    const Handle space = space_handle(H5Screate(H5S_SCALAR));
-    const Handle attribute = attribute_handle(
-        H5Acreate2(object, name.c_str(), type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT));
-    if (!attribute || H5Awrite(attribute.get(), type.get(), &characters) < 0) {
-        return hdf5_error("writing attribute '" + name + "'");
-    }
-    return {};
-}
-
-template <typename T>
-Status Hdf5Writer::put_number(hid_t object, const std::string& name, T value) {
-    const hid_t type = std::is_floating_point_v<T> ? H5T_IEEE_F64LE : H5T_STD_I64LE;
-    const hid_t native = std::is_floating_point_v<T> ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64;
-    const Handle space = space_handle(H5Screate(H5S_SCALAR));
-    const bool there = H5Aexists(object, name.c_str()) > 0;
-    const Handle attribute = attribute_handle(
-        there ? H5Aopen(object, name.c_str(), H5P_DEFAULT)
-              : H5Acreate2(object, name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT));
-    if (!attribute || H5Awrite(attribute.get(), native, &value) < 0) {
-        return hdf5_error("writing attribute '" + name + "'");
-    }
-    return {};
-}
-
-// Stops at the first failing step of a fixed sequence.
-#define SPIKELOCK_TRY(expression)                              \
-    do {                                                       \
-        if (Status tried = (expression); !tried) return tried; \
-    } while (false)
 
 Status Hdf5Writer::start() {
     SPIKELOCK_TRY(check_shape(shape_));
@@ -296,55 +162,28 @@ Status Hdf5Writer::start() {
     auto index = IndexWriter::create(path_);
     if (!index) return index.error();
     index_ = std::move(*index);
-    // HDF5 would print its error stack; every failure is reported by value instead.
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-    const Handle creation = list_handle(H5Pcreate(H5P_FILE_CREATE));
-    H5Pset_obj_track_times(creation.get(), false);
-    const Handle access = list_handle(H5Pcreate(H5P_FILE_ACCESS));
-    // The 1.8 format: newer ones mark a file as open for writing, and stock readers then refuse it
-    // after a kill.
-    H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18);
-    // Without its aggregators HDF5 places each chunk at the end of the file, so that the index
-    // knows the address without a search (put_chunk checks it).
-    H5Pset_small_data_block_size(access.get(), 0);
-    H5Pset_meta_block_size(access.get(), 0);
-    // Readers may look at a growing trace; a second writer is kept out by the index.
-    H5Pset_file_locking(access.get(), false, true);
-    file_ = file_handle(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()));
-    if (!file_) {
-        index_->remove();
-        return Error{Errc::Io, "cannot create the trace: " + hdf5_reason(), path_};
-    }
-    void* descriptor = nullptr;
-    if (H5Fget_vfd_handle(file_.get(), access.get(), &descriptor) >= 0 && descriptor != nullptr) {
-        ::fcntl(*static_cast<int*>(descriptor), F_SETFD, FD_CLOEXEC);
-    }
-    auto space = DiskSpace::open(path_);
-    if (!space) return space.error();
-    space_ = std::move(*space);
-    SPIKELOCK_TRY(space_.reserve(kMetadataSlack + options_.provenance.size()));
+    SPIKELOCK_TRY(out_.create());
+    SPIKELOCK_TRY(out_.reserve(kMetadataSlack + options_.provenance.size()));
 
-    const json header = {{"shape", shape_to_json(shape_)},
-                         {"first_step", first_},
-                         {"chunk_steps", chunk_steps_},
-                         {"sonata", options_.sonata},
-                         {"provenance", options_.provenance}};
+    const json header = {{"shape", shape_to_json(shape_)},    {"first_step", first_},
+                         {"chunk_steps", chunk_steps_},       {"sonata", options_.sonata},
+                         {"side_bands", options_.side_bands}, {"provenance", options_.provenance}};
     SPIKELOCK_TRY(index_->add(IndexRecord::Header, header.dump()));
 
-    const hid_t root = file_.get();
-    SPIKELOCK_TRY(put_text(root, "format", "spikelock-trace"));
-    SPIKELOCK_TRY(put_number(root, "format_version", std::int64_t{1}));
-    SPIKELOCK_TRY(put_number(root, "complete", std::int64_t{0}));
-    SPIKELOCK_TRY(put_number(root, "n_neurons", static_cast<std::int64_t>(shape_.n_neurons)));
-    SPIKELOCK_TRY(put_number(root, "n_steps", std::int64_t{0}));
-    SPIKELOCK_TRY(put_number(root, "first_step", static_cast<std::int64_t>(first_)));
-    SPIKELOCK_TRY(put_number(root, "dt", shape_.dt));
-    SPIKELOCK_TRY(put_text(root, "shape", shape_to_json(shape_).dump()));
-    SPIKELOCK_TRY(put_text(root, "provenance", options_.provenance));
-    SPIKELOCK_TRY(put_number(root, "n_samples", std::int64_t{0}));
+    const hid_t root = out_.root();
+    SPIKELOCK_TRY(out_.put_text(root, "format", "spikelock-trace"));
+    SPIKELOCK_TRY(out_.put_number(root, "format_version", std::int64_t{1}));
+    SPIKELOCK_TRY(out_.put_number(root, "complete", std::int64_t{0}));
+    SPIKELOCK_TRY(out_.put_number(root, "n_neurons", static_cast<std::int64_t>(shape_.n_neurons)));
+    SPIKELOCK_TRY(out_.put_number(root, "n_steps", std::int64_t{0}));
+    SPIKELOCK_TRY(out_.put_number(root, "first_step", static_cast<std::int64_t>(first_)));
+    SPIKELOCK_TRY(out_.put_number(root, "dt", shape_.dt));
+    SPIKELOCK_TRY(out_.put_text(root, "shape", shape_to_json(shape_).dump()));
+    SPIKELOCK_TRY(out_.put_text(root, "provenance", options_.provenance));
+    SPIKELOCK_TRY(out_.put_number(root, "n_samples", std::int64_t{0}));
 
     for (const char* name : {"/trace", "/trace/fields", "/trace/masks", "/spikes", "/samples"}) {
-        SPIKELOCK_TRY(make_group(name));
+        SPIKELOCK_TRY(out_.make_group(name));
     }
     const auto series = [](std::string path, hid_t type, std::size_t element, std::size_t columns) {
         Series s;
@@ -355,15 +194,17 @@ Status Hdf5Writer::start() {
         return s;
     };
     spikes_ = series("/trace/spike_bits", H5T_STD_U64LE, 8, words);
-    SPIKELOCK_TRY(make_series(spikes_, chunk_steps_));
-    SPIKELOCK_TRY(put_text(spikes_.dataset.get(), "meaning",
-                           "neuron n of a timestep is bit n%64 of word n/64"));
+    SPIKELOCK_TRY(out_.make_series(spikes_, chunk_steps_));
+    SPIKELOCK_TRY(out_.put_text(spikes_.dataset.get(), "meaning",
+                                "neuron n of a timestep is bit n%64 of word n/64"));
     spike_rows_.resize(chunk_steps_ * words);
     if (shape_.counts) {
         counts_ = series("/trace/counts", H5T_STD_U16LE, 2, n);
-        SPIKELOCK_TRY(make_series(counts_, chunk_steps_));
+        SPIKELOCK_TRY(out_.make_series(counts_, chunk_steps_));
         count_rows_.resize(chunk_steps_ * n);
     }
+    if (shape_.events) SPIKELOCK_TRY(start_list(events_, spike_list()));
+    if (shape_.order) SPIKELOCK_TRY(start_list(taken_, taken_list()));
     valid_ = series("/trace/valid", H5T_STD_U8LE, 1, 0);
     valid_.ones_where_absent = true;
     valid_rows_.assign(chunk_steps_, 1);
@@ -373,28 +214,28 @@ Status Hdf5Writer::start() {
         const auto bytes = static_cast<std::size_t>(f.bytes);
         Series field =
             series("/trace/fields/" + f.name,
-                   f.is_float ? H5T_IEEE_F64LE : integer_type(f.bytes, f.is_signed), bytes, n);
-        SPIKELOCK_TRY(make_series(field, chunk_steps_));
+                   f.is_float ? H5T_IEEE_F64LE : integer_type(bytes, f.is_signed), bytes, n);
+        SPIKELOCK_TRY(out_.make_series(field, chunk_steps_));
         const hid_t object = field.dataset.get();
-        SPIKELOCK_TRY(put_number(object, "bits", static_cast<std::int64_t>(f.bits)));
-        SPIKELOCK_TRY(put_number(object, "frac_bits", static_cast<std::int64_t>(f.frac_bits)));
+        SPIKELOCK_TRY(out_.put_number(object, "bits", static_cast<std::int64_t>(f.bits)));
+        SPIKELOCK_TRY(out_.put_number(object, "frac_bits", static_cast<std::int64_t>(f.frac_bits)));
         SPIKELOCK_TRY(
-            put_number(object, "scale", f.is_float ? 1.0 : std::ldexp(1.0, -f.frac_bits)));
+            out_.put_number(object, "scale", f.is_float ? 1.0 : std::ldexp(1.0, -f.frac_bits)));
         fields_.push_back(std::move(field));
         field_rows_.emplace_back(chunk_steps_ * n * bytes);
         Series mask = series("/trace/masks/" + f.name, H5T_STD_U64LE, 8, words);
         mask.ones_where_absent = true;
         masks_.push_back(std::move(mask));
     }
-    SPIKELOCK_TRY(make_plain("/samples/begin", H5T_STD_U64LE, sample_begin_));
-    SPIKELOCK_TRY(make_plain("/samples/end", H5T_STD_U64LE, sample_end_));
-    SPIKELOCK_TRY(make_plain("/samples/start", H5T_STD_U8LE, sample_start_));
-    SPIKELOCK_TRY(put_text(sample_start_.get(), "meaning",
-                           "state at the start: 0 keep, 1 clear, 2 reset, 3 snapshot"));
+    SPIKELOCK_TRY(out_.make_plain("/samples/begin", H5T_STD_U64LE, sample_begin_, true));
+    SPIKELOCK_TRY(out_.make_plain("/samples/end", H5T_STD_U64LE, sample_end_, true));
+    SPIKELOCK_TRY(out_.make_plain("/samples/start", H5T_STD_U8LE, sample_start_, true));
+    SPIKELOCK_TRY(out_.put_text(sample_start_.get(), "meaning",
+                                "state at the start: 0 keep, 1 clear, 2 reset, 3 snapshot"));
     const Handle text = type_handle(H5Tcopy(H5T_C_S1));
     H5Tset_size(text.get(), H5T_VARIABLE);
     H5Tset_cset(text.get(), H5T_CSET_UTF8);
-    SPIKELOCK_TRY(make_plain("/samples/label", text.get(), sample_label_));
+    SPIKELOCK_TRY(out_.make_plain("/samples/label", text.get(), sample_label_, true));
 
     if (options_.sonata) {
         std::vector<Population> populations = shape_.populations;
@@ -404,62 +245,21 @@ Status Hdf5Writer::start() {
             const auto number = static_cast<std::int32_t>(sonata_.size());
             std::fill(sonata_of_.begin() + p.begin, sonata_of_.begin() + p.end, number);
             const std::string group = "/spikes/" + p.label;
-            SPIKELOCK_TRY(make_group(group.c_str()));
+            SPIKELOCK_TRY(out_.make_group(group.c_str()));
             SonataPopulation view;
             view.begin = p.begin;
             view.node_ids = series(group + "/node_ids", H5T_STD_U64LE, 8, 0);
             view.timestamps = series(group + "/timestamps", H5T_IEEE_F64LE, 8, 0);
-            SPIKELOCK_TRY(make_series(view.node_ids, kSpikesPerChunk));
-            SPIKELOCK_TRY(make_series(view.timestamps, kSpikesPerChunk));
-            SPIKELOCK_TRY(put_text(view.timestamps.dataset.get(), "units", "ms"));
+            SPIKELOCK_TRY(out_.make_series(view.node_ids, kSpikesPerChunk));
+            SPIKELOCK_TRY(out_.make_series(view.timestamps, kSpikesPerChunk));
+            SPIKELOCK_TRY(out_.put_text(view.timestamps.dataset.get(), "units", "ms"));
             const Handle object = group_handle(H5Gopen2(root, group.c_str(), H5P_DEFAULT));
-            SPIKELOCK_TRY(put_text(object.get(), "sorting", "by_time"));
+            SPIKELOCK_TRY(out_.put_text(object.get(), "sorting", "by_time"));
             sonata_.push_back(std::move(view));
         }
     }
     last_flush_ = Clock::now();
-    return bring_to_disk();
-}
-
-Status Hdf5Writer::put_chunk(Series& series, std::uint64_t row, std::uint64_t rows_after,
-                             std::span<const std::byte> raw, std::vector<ChunkPlace>* places,
-                             std::uint32_t number) {
-    const std::span<const std::byte> packed = series.compressor.compress(raw);
-    hsize_t before = 0;
-    H5Fget_filesize(file_.get(), &before);
-    SPIKELOCK_TRY(space_.reserve(before + packed.size() + kMetadataSlack));
-    const std::array<hsize_t, 2> extent = {rows_after, series.columns};
-    const std::array<hsize_t, 2> offset = {row, 0};
-    if (H5Dset_extent(series.dataset.get(), extent.data()) < 0 ||
-        H5Dwrite_chunk(series.dataset.get(), H5P_DEFAULT, 0, offset.data(), packed.size(),
-                       packed.data()) < 0) {
-        return hdf5_error("writing " + series.path);
-    }
-    series.rows = rows_after;
-    if (places == nullptr) return {};
-    stored_bytes_ += packed.size();
-    raw_bytes_ += raw.size();
-    // The chunk is where the file ended, but for the first one of a dataset, before which HDF5
-    // places the chunk index. Its last bytes are the checksum of its contents.
-    std::uint64_t address = before;
-    std::array<std::byte, 16> there{};
-    const std::size_t tail = std::min(there.size(), packed.size());
-    const auto last = packed.subspan(packed.size() - tail);
-    const ssize_t got = ::pread(space_.fd(), there.data(), tail,
-                                static_cast<off_t>(address + packed.size() - tail));
-    if (got != static_cast<ssize_t>(tail) || std::memcmp(there.data(), last.data(), tail) != 0) {
-        unsigned mask = 0;
-        haddr_t found = HADDR_UNDEF;
-        hsize_t size = 0;
-        if (H5Dget_chunk_info_by_coord(series.dataset.get(), offset.data(), &mask, &found, &size) <
-                0 ||
-            found == HADDR_UNDEF) {
-            return hdf5_error("locating a chunk of " + series.path);
-        }
-        address = found;
-    }
-    places->push_back({number, checksum(packed), address, packed.size()});
-    return {};
+    return out_.flush();
 }
 
 // Whether a mask has a bit for every neuron in each of the buffered timesteps.
@@ -495,25 +295,27 @@ Status Hdf5Writer::write_chunk_row() {
     }
     std::vector<ChunkPlace> places;
     const auto bytes = [](const auto& values) { return std::as_bytes(std::span(values)); };
-    SPIKELOCK_TRY(put_chunk(spikes_, row, after, bytes(spike_rows_), &places, kSpikesDataset));
+    SPIKELOCK_TRY(out_.put_chunk(spikes_, row, after, bytes(spike_rows_), &places, kSpikesDataset));
     if (shape_.counts) {
-        SPIKELOCK_TRY(put_chunk(counts_, row, after, bytes(count_rows_), &places, kCountsDataset));
+        SPIKELOCK_TRY(
+            out_.put_chunk(counts_, row, after, bytes(count_rows_), &places, kCountsDataset));
     }
     if (any_invalid_) {
         std::fill(valid_rows_.begin() + rows_, valid_rows_.end(), std::uint8_t{0});
-        if (!valid_.dataset) SPIKELOCK_TRY(make_series(valid_, chunk_steps_));
-        SPIKELOCK_TRY(put_chunk(valid_, row, after, bytes(valid_rows_), &places, kValidDataset));
+        if (!valid_.dataset) SPIKELOCK_TRY(out_.make_series(valid_, chunk_steps_));
+        SPIKELOCK_TRY(
+            out_.put_chunk(valid_, row, after, bytes(valid_rows_), &places, kValidDataset));
     }
     const auto n_fields = static_cast<std::uint32_t>(fields_.size());
     for (std::uint32_t f = 0; f < n_fields; ++f) {
-        SPIKELOCK_TRY(put_chunk(fields_[f], row, after, bytes(field_rows_[f]), &places,
-                                kFirstFieldDataset + f));
+        SPIKELOCK_TRY(out_.put_chunk(fields_[f], row, after, bytes(field_rows_[f]), &places,
+                                     kFirstFieldDataset + f));
         if (any_masked_[f] == 0 || all_valid(mask_rows_[f])) continue;
         std::fill(mask_rows_[f].begin() + static_cast<std::ptrdiff_t>(rows_ * words),
                   mask_rows_[f].end(), 0);
-        if (!masks_[f].dataset) SPIKELOCK_TRY(make_series(masks_[f], chunk_steps_));
-        SPIKELOCK_TRY(put_chunk(masks_[f], row, after, bytes(mask_rows_[f]), &places,
-                                kFirstFieldDataset + n_fields + f));
+        if (!masks_[f].dataset) SPIKELOCK_TRY(out_.make_series(masks_[f], chunk_steps_));
+        SPIKELOCK_TRY(out_.put_chunk(masks_[f], row, after, bytes(mask_rows_[f]), &places,
+                                     kFirstFieldDataset + n_fields + f));
     }
     struct {
         std::uint64_t first;
@@ -523,6 +325,8 @@ Status Hdf5Writer::write_chunk_row() {
     std::vector<std::byte> record(sizeof head + places.size() * sizeof(ChunkPlace));
     std::memcpy(record.data(), &head, sizeof head);
     std::memcpy(record.data() + sizeof head, places.data(), places.size() * sizeof(ChunkPlace));
+    // What the rows need from lists must be in the index before them.
+    SPIKELOCK_TRY(each_list([](ListWriter& list) { return list.log(); }));
     SPIKELOCK_TRY(index_->add(IndexRecord::ChunkRow, record));
     const std::uint32_t rows = rows_;
     written_ = after;
@@ -566,13 +370,132 @@ Status Hdf5Writer::write_sonata_chunk(SonataPopulation& p) {
     const std::uint64_t after = row + p.pending_ids.size();
     p.pending_ids.resize(kSpikesPerChunk, 0);
     p.pending_times.resize(kSpikesPerChunk, 0.0);
-    SPIKELOCK_TRY(
-        put_chunk(p.node_ids, row, after, std::as_bytes(std::span(p.pending_ids)), nullptr, 0));
-    SPIKELOCK_TRY(
-        put_chunk(p.timestamps, row, after, std::as_bytes(std::span(p.pending_times)), nullptr, 0));
+    SPIKELOCK_TRY(out_.put_chunk(p.node_ids, row, after, std::as_bytes(std::span(p.pending_ids)),
+                                 nullptr, 0));
+    SPIKELOCK_TRY(out_.put_chunk(p.timestamps, row, after,
+                                 std::as_bytes(std::span(p.pending_times)), nullptr, 0));
     p.pending_ids.clear();
     p.pending_times.clear();
     return {};
+}
+
+Status Hdf5Writer::start_list(std::unique_ptr<ListWriter>& list, ListSpec spec) {
+    SPIKELOCK_TRY(out_.make_group(spec.group));
+    list = std::make_unique<ListWriter>(out_, *index_, std::move(spec));
+    list->complete_until(first_);
+    return list->start();
+}
+
+template <typename Do>
+Status Hdf5Writer::each_list(Do&& what) {
+    for (ListWriter* list : {events_.get(), taken_.get(), stimulus_.get()}) {
+        if (list != nullptr) SPIKELOCK_TRY(what(*list));
+    }
+    for (auto& list : side_bands_) {
+        if (list) SPIKELOCK_TRY(what(*list));
+    }
+    return {};
+}
+
+Status Hdf5Writer::append_events(const BlockView& block) {
+    std::uint32_t last = 0;
+    for (const SpikeEvent& event : block.events) {
+        SPIKELOCK_ASSERT(event.step >= last && event.step < block.n_steps);
+        last = event.step;
+        events_->set(0, block.first + event.step);
+        events_->set(1, event.neuron);
+        events_->set(2, event.clock);
+        SPIKELOCK_TRY(events_->next());
+    }
+    last = 0;
+    for (const TakenEvent& event : block.taken) {
+        SPIKELOCK_ASSERT(event.step >= last && event.step < block.n_steps);
+        last = event.step;
+        taken_->set(0, block.first + event.step);
+        taken_->set(1, event.port);
+        taken_->set(2, event.address);
+        SPIKELOCK_TRY(taken_->next());
+    }
+    if (events_) events_->complete_until(block.first + block.n_steps);
+    if (taken_) taken_->complete_until(block.first + block.n_steps);
+    return {};
+}
+
+Status Hdf5Writer::start_stimulus(const StimulusBlock& block) {
+    json bands = json::array();
+    for (const SideBand& band : block.side_bands) {
+        if (Status ok = check_name(band.name); !ok || band.width < 1 || band.width > (1U << 24)) {
+            return Error{Errc::BadConfig,
+                         "side band '" + band.name + "' " +
+                             (ok ? "must have 1..16777216 values" : ok.error().message),
+                         path_};
+        }
+        band_shapes_.emplace_back(band.name, band.width);
+        bands.push_back(
+            {{"name", band.name}, {"width", band.width}, {"recorded", options_.side_bands}});
+    }
+    SPIKELOCK_ASSERT(block.first == first_);
+    stimulus_until_ = first_;
+    const json info = {{"first_step", block.first}, {"side_bands", bands}};
+    SPIKELOCK_TRY(index_->add(IndexRecord::Stimulus, info.dump()));
+    SPIKELOCK_TRY(out_.make_group("/stimulus"));
+    stimulus_group_ = group_handle(H5Gopen2(out_.root(), "/stimulus", H5P_DEFAULT));
+    if (!stimulus_group_) return out_.error("opening /stimulus");
+    const hid_t group = stimulus_group_.get();
+    SPIKELOCK_TRY(out_.put_number(group, "first_step", static_cast<std::int64_t>(block.first)));
+    SPIKELOCK_TRY(out_.put_number(group, "n_steps", std::int64_t{0}));
+    SPIKELOCK_TRY(out_.put_text(group, "side_bands", bands.dump()));
+    SPIKELOCK_TRY(start_list(stimulus_, stimulus_list()));
+    stimulus_->complete_until(block.first);
+    if (!options_.side_bands || band_shapes_.empty()) return {};
+    SPIKELOCK_TRY(out_.make_group("/stimulus/side_bands"));
+    for (std::uint32_t b = 0; b < band_shapes_.size(); ++b) {
+        side_bands_.push_back(std::make_unique<ListWriter>(
+            out_, *index_, side_band_list(b, band_shapes_[b].first, band_shapes_[b].second)));
+        SPIKELOCK_TRY(side_bands_.back()->start());
+    }
+    return {};
+}
+
+Status Hdf5Writer::append_stimulus(const StimulusBlock& block) {
+    if (!stimulus_) SPIKELOCK_TRY(start_stimulus(block));
+    SPIKELOCK_ASSERT(block.first == stimulus_until_);
+    SPIKELOCK_ASSERT(block.side_bands.size() == band_shapes_.size());
+    for (std::uint32_t step = 0; step < block.n_steps; ++step) {
+        for (const InputEvent& event : block.events_of(step)) {
+            stimulus_->set(0, block.first + step);
+            stimulus_->set(1, event.port);
+            stimulus_->set(2, event.address);
+            stimulus_->set(3, event.payload);
+            SPIKELOCK_TRY(stimulus_->next());
+        }
+    }
+    stimulus_until_ = block.first + block.n_steps;
+    for (std::size_t b = 0; b < side_bands_.size(); ++b) {
+        const SideBand& band = block.side_bands[b];
+        SPIKELOCK_ASSERT(band.name == band_shapes_[b].first);
+        SPIKELOCK_ASSERT(band.values.size() == std::size_t{block.n_steps} * band_shapes_[b].second);
+        SPIKELOCK_TRY(side_bands_[b]->add(std::as_bytes(std::span(band.values))));
+        side_bands_[b]->complete_until(stimulus_until_);
+    }
+    stimulus_->complete_until(stimulus_until_);
+    return {};
+}
+
+Status Hdf5Writer::add_stimulus(const StimulusBlock& block) {
+    if (failed_) return *failed_;
+    SPIKELOCK_ASSERT(!closed_);
+    if (Status ok = append_stimulus(block); !ok) return fail(std::move(ok.error()));
+    return {};
+}
+
+// Rows that a reader gets: those whose lists are in the file too.
+std::uint64_t Hdf5Writer::rows_to_show() const {
+    std::uint64_t rows = written_;
+    for (const ListWriter* list : {events_.get(), taken_.get()}) {
+        if (list != nullptr) rows = std::min(rows, list->stored_until() - first_);
+    }
+    return rows;
 }
 
 Status Hdf5Writer::append(const BlockView& block) {
@@ -587,6 +510,12 @@ Status Hdf5Writer::append(const BlockView& block) {
     SPIKELOCK_ASSERT(block.valid.empty() || block.valid.size() == block.n_steps);
     for (std::size_t f = 0; f < fields_.size(); ++f) {
         SPIKELOCK_ASSERT(block.fields[f].size() == block.n_steps * fields_[f].row_bytes());
+    }
+    SPIKELOCK_ASSERT(shape_.events || block.events.empty());
+    SPIKELOCK_ASSERT(shape_.order || block.taken.empty());
+    // Before the rows, which say when a chunk is due.
+    if (shape_.events || shape_.order) {
+        if (Status ok = append_events(block); !ok) return fail(std::move(ok.error()));
     }
     const auto copy = [](const auto& from, std::size_t at, std::size_t count, auto& to,
                          std::size_t to_at) {
@@ -643,9 +572,7 @@ Status Hdf5Writer::add_samples(std::span<const Sample> samples) {
         bytes += 64 + s.label.size();
     }
     const auto write = [&]() -> Status {
-        hsize_t size = 0;
-        H5Fget_filesize(file_.get(), &size);
-        SPIKELOCK_TRY(space_.reserve(size + 2 * bytes + kMetadataSlack));
+        SPIKELOCK_TRY(out_.reserve(2 * bytes + kMetadataSlack));
         SPIKELOCK_TRY(index_->add(
             IndexRecord::Samples,
             samples_to_json(samples).dump(-1, ' ', false, json::error_handler_t::replace)));
@@ -654,11 +581,12 @@ Status Hdf5Writer::add_samples(std::span<const Sample> samples) {
         H5Tset_size(text.get(), H5T_VARIABLE);
         H5Tset_cset(text.get(), H5T_CSET_UTF8);
         SPIKELOCK_TRY(
-            append_plain(sample_begin_, H5T_NATIVE_UINT64, n_samples_, count, begin.data()));
-        SPIKELOCK_TRY(append_plain(sample_end_, H5T_NATIVE_UINT64, n_samples_, count, end.data()));
+            out_.append_plain(sample_begin_, H5T_NATIVE_UINT64, n_samples_, count, begin.data()));
         SPIKELOCK_TRY(
-            append_plain(sample_start_, H5T_NATIVE_UINT8, n_samples_, count, start.data()));
-        return append_plain(sample_label_, text.get(), n_samples_, count, label.data());
+            out_.append_plain(sample_end_, H5T_NATIVE_UINT64, n_samples_, count, end.data()));
+        SPIKELOCK_TRY(
+            out_.append_plain(sample_start_, H5T_NATIVE_UINT8, n_samples_, count, start.data()));
+        return out_.append_plain(sample_label_, text.get(), n_samples_, count, label.data());
     };
     if (Status ok = write(); !ok) return fail(std::move(ok.error()));
     n_samples_ += samples.size();
@@ -680,25 +608,27 @@ Status Hdf5Writer::add_expected_differences(std::span<const ExpectedDifference> 
         value.push_back(d.value);
     }
     const auto write = [&]() -> Status {
-        hsize_t size = 0;
-        H5Fget_filesize(file_.get(), &size);
-        SPIKELOCK_TRY(space_.reserve(size + 48 * differences.size() + kMetadataSlack));
+        SPIKELOCK_TRY(out_.reserve(48 * differences.size() + kMetadataSlack));
         SPIKELOCK_TRY(index_->add(IndexRecord::Difference, std::as_bytes(differences)));
         if (!diff_step_) {
-            SPIKELOCK_TRY(make_group("/expected_differences"));
-            SPIKELOCK_TRY(make_plain("/expected_differences/timestep", H5T_STD_U64LE, diff_step_));
-            SPIKELOCK_TRY(make_plain("/expected_differences/neuron", H5T_STD_U32LE, diff_neuron_));
-            SPIKELOCK_TRY(make_plain("/expected_differences/field", H5T_STD_I32LE, diff_field_));
-            SPIKELOCK_TRY(make_plain("/expected_differences/value", H5T_STD_I64LE, diff_value_));
-            SPIKELOCK_TRY(put_text(diff_field_.get(), "meaning",
-                                   "index in the shape's fields, -1 for spike"));
+            SPIKELOCK_TRY(out_.make_group("/expected_differences"));
+            SPIKELOCK_TRY(
+                out_.make_plain("/expected_differences/timestep", H5T_STD_U64LE, diff_step_));
+            SPIKELOCK_TRY(
+                out_.make_plain("/expected_differences/neuron", H5T_STD_U32LE, diff_neuron_));
+            SPIKELOCK_TRY(
+                out_.make_plain("/expected_differences/field", H5T_STD_I32LE, diff_field_));
+            SPIKELOCK_TRY(
+                out_.make_plain("/expected_differences/value", H5T_STD_I64LE, diff_value_));
+            SPIKELOCK_TRY(out_.put_text(diff_field_.get(), "meaning",
+                                        "index in the shape's fields, -1 for spike"));
         }
         const std::uint64_t at = n_differences_;
         const std::size_t count = differences.size();
-        SPIKELOCK_TRY(append_plain(diff_step_, H5T_NATIVE_UINT64, at, count, step.data()));
-        SPIKELOCK_TRY(append_plain(diff_neuron_, H5T_NATIVE_UINT32, at, count, neuron.data()));
-        SPIKELOCK_TRY(append_plain(diff_field_, H5T_NATIVE_INT32, at, count, field.data()));
-        return append_plain(diff_value_, H5T_NATIVE_INT64, at, count, value.data());
+        SPIKELOCK_TRY(out_.append_plain(diff_step_, H5T_NATIVE_UINT64, at, count, step.data()));
+        SPIKELOCK_TRY(out_.append_plain(diff_neuron_, H5T_NATIVE_UINT32, at, count, neuron.data()));
+        SPIKELOCK_TRY(out_.append_plain(diff_field_, H5T_NATIVE_INT32, at, count, field.data()));
+        return out_.append_plain(diff_value_, H5T_NATIVE_INT64, at, count, value.data());
     };
     if (Status ok = write(); !ok) return fail(std::move(ok.error()));
     n_differences_ += differences.size();
@@ -714,22 +644,29 @@ Status Hdf5Writer::set_attribute(const std::string& name, std::string_view text)
                      path_};
     }
     const auto write = [&]() -> Status {
-        hsize_t size = 0;
-        H5Fget_filesize(file_.get(), &size);
-        SPIKELOCK_TRY(space_.reserve(size + 2 * text.size() + kMetadataSlack));
+        SPIKELOCK_TRY(out_.reserve(2 * text.size() + kMetadataSlack));
         const json record = {{"name", name}, {"text", std::string(text)}};
         SPIKELOCK_TRY(index_->add(IndexRecord::Attribute,
                                   record.dump(-1, ' ', false, json::error_handler_t::replace)));
-        return put_text(file_.get(), name, text);
+        return out_.put_text(out_.root(), name, text);
     };
     if (Status ok = write(); !ok) return fail(std::move(ok.error()));
     return {};
 }
 
 Status Hdf5Writer::mark(bool complete) {
-    SPIKELOCK_TRY(put_number(file_.get(), "n_steps", static_cast<std::int64_t>(written_)));
-    SPIKELOCK_TRY(put_number(file_.get(), "n_samples", static_cast<std::int64_t>(n_samples_)));
-    SPIKELOCK_TRY(put_number(file_.get(), "complete", std::int64_t{complete ? 1 : 0}));
+    SPIKELOCK_TRY(
+        out_.put_number(out_.root(), "n_steps", static_cast<std::int64_t>(rows_to_show())));
+    if (stimulus_) {
+        std::uint64_t until = stimulus_->stored_until();
+        for (std::size_t b = 0; b < side_bands_.size(); ++b) {
+            until = std::min(until, first_ + side_bands_[b]->stored());
+        }
+        SPIKELOCK_TRY(out_.put_number(stimulus_group_.get(), "n_steps",
+                                      static_cast<std::int64_t>(until - first_)));
+    }
+    SPIKELOCK_TRY(out_.put_number(out_.root(), "n_samples", static_cast<std::int64_t>(n_samples_)));
+    SPIKELOCK_TRY(out_.put_number(out_.root(), "complete", std::int64_t{complete ? 1 : 0}));
     // Chunks that are all valid are not stored; the extent says that they were recorded.
     const std::array<hsize_t, 2> extent = {written_, shape_.spike_words()};
     if (valid_.dataset) H5Dset_extent(valid_.dataset.get(), extent.data());
@@ -739,13 +676,9 @@ Status Hdf5Writer::mark(bool complete) {
     return {};
 }
 
-Status Hdf5Writer::bring_to_disk() {
-    if (H5Fflush(file_.get(), H5F_SCOPE_GLOBAL) < 0) return hdf5_error("flushing the trace");
-    return {};
-}
-
 // Timesteps that a kill would lose go to the index as they are, each once.
 Status Hdf5Writer::log_rows() {
+    SPIKELOCK_TRY(each_list([](ListWriter& list) { return list.log(); }));
     if (logged_ == rows_) return {};
     const std::size_t words = shape_.spike_words();
     const std::size_t n = shape_.n_neurons;
@@ -785,7 +718,7 @@ Status Hdf5Writer::flush() {
         if (written_ == written_at_flush_) SPIKELOCK_TRY(log_rows());
         written_at_flush_ = written_;
         SPIKELOCK_TRY(mark(false));
-        return bring_to_disk();
+        return out_.flush();
     };
     if (Status ok = work(); !ok) return fail(std::move(ok.error()));
     last_flush_ = Clock::now();
@@ -793,6 +726,7 @@ Status Hdf5Writer::flush() {
 }
 
 Status Hdf5Writer::finish(bool complete) {
+    SPIKELOCK_TRY(each_list([](ListWriter& list) { return list.finish(); }));
     if (rows_ > 0) SPIKELOCK_TRY(write_chunk_row());
     for (SonataPopulation& p : sonata_) {
         if (!p.pending_ids.empty()) SPIKELOCK_TRY(write_sonata_chunk(p));
@@ -805,7 +739,7 @@ Status Hdf5Writer::finish(bool complete) {
 Status Hdf5Writer::fail(Error error) {
     if (error.where.empty()) error.where = path_;
     failed_ = std::move(error);
-    if (file_) {
+    if (out_.is_open()) {
         static_cast<void>(mark(false));
         for (SonataPopulation& p : sonata_) {
             p.node_ids.dataset.reset();
@@ -818,7 +752,7 @@ Status Hdf5Writer::fail(Error error) {
 
 Status Hdf5Writer::close(bool complete) {
     if (closed_) return failed_ ? Status(*failed_) : Status{};
-    if (file_ && !failed_) {
+    if (out_.is_open() && !failed_) {
         if (Status ok = finish(complete); !ok) return fail(std::move(ok.error()));
     }
     closed_ = true;
@@ -833,9 +767,13 @@ Status Hdf5Writer::close(bool complete) {
                       &diff_neuron_, &diff_field_, &diff_value_}) {
         h->reset();
     }
-    const bool had_file = static_cast<bool>(file_);
-    const bool ok = file_.reset();
-    space_.release();
+    static_cast<void>(each_list([](ListWriter& list) {
+        list.close();
+        return Status{};
+    }));
+    stimulus_group_.reset();
+    const bool had_file = out_.is_open();
+    const bool ok = out_.close();
     if (!ok && !failed_) {
         failed_ = Error{Errc::Io, "closing the trace failed: " + hdf5_reason(), path_};
     }
@@ -845,7 +783,6 @@ Status Hdf5Writer::close(bool complete) {
     return failed_ ? Status(*failed_) : Status{};
 }
 
-#undef SPIKELOCK_TRY
 }  // namespace
 
 Result<std::unique_ptr<TraceWriter>> TraceWriter::create(const std::string& path,

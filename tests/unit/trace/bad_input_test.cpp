@@ -33,6 +33,12 @@ bool survives(const std::string& path) {
         if (!item) return item.error().where == path && !item.error().message.empty();
         if (std::holds_alternative<SourceEnd>(*item)) break;
     }
+    if (const RecordedStimulus* applied = (*reader)->recorded_stimulus()) {
+        const auto steps =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(applied->n_steps, 1000));
+        const auto input = (*reader)->stimulus(applied->first_step, steps);
+        if (!input) return input.error().where == path && !input.error().message.empty();
+    }
     auto differences = (*reader)->expected_differences();
     return differences || differences.error().where == path;
 }
@@ -113,7 +119,7 @@ TEST_CASE("trace/bad_input: a truncated trace is an error that names it", "[trac
     TemporaryFolder folder;
     const std::string path = folder.file("t.h5");
     RandomTrace random;
-    random.invalid_steps = random.masks = true;
+    random.invalid_steps = random.masks = random.lists = true;
     record(random, path, 500, 500, {.chunk_steps = 100});
     const std::string whole = bytes_of(path);
     for (std::size_t part = 0; part < 20; ++part) {
@@ -132,19 +138,22 @@ TEST_CASE("trace/bad_input: mutated traces give values or errors, never a crash"
     const std::string path = folder.file("t.h5");
     RandomTrace random;
     random.counts = random.invalid_steps = random.masks = true;
+    random.lists = GENERATE(false, true);
     random.n_neurons = 9;
     {
-        auto writer = TraceWriter::create(path, random.shape(), {.chunk_steps = 50});
+        auto writer =
+            TraceWriter::create(path, random.shape(), {.side_bands = true, .chunk_steps = 50});
         REQUIRE_OK(writer);
         const std::vector<Sample> samples = {{"a", 0, 200, StartState::Clear}};
         const std::vector<ExpectedDifference> differences(20);
         REQUIRE((*writer)->add_samples(samples));
         REQUIRE((*writer)->append(random.make(0, 200).view()));
+        if (random.lists) REQUIRE((*writer)->add_stimulus(random.stimulus(0, 200)));
         REQUIRE((*writer)->add_expected_differences(differences));
         REQUIRE((*writer)->close());
     }
     const std::string whole = bytes_of(path);
-    for (std::uint64_t trial = 0; trial < 300; ++trial) {
+    for (std::uint64_t trial = 0; trial < (random.lists ? 200 : 150); ++trial) {
         const CounterRandom draw(Catch::getSeed(), trial);
         std::string bytes = whole;
         const std::uint32_t changes = 1 + draw.below(8, 0);

@@ -26,13 +26,16 @@ namespace {
     const ExecutionTrace part = random.make(0, 1000);
     const std::vector<Sample> samples = {{"a", 0, 500, StartState::Clear},
                                          {"b", 500, 1'000'000, StartState::Keep}};
-    auto writer =
-        TraceWriter::create(path, random.shape(), {.chunk_steps = 64, .flush_seconds = 0.002});
+    StimulusBlock applied = random.stimulus(0, random.lists ? 1000 : 0);
+    auto writer = TraceWriter::create(
+        path, random.shape(), {.side_bands = true, .chunk_steps = 64, .flush_seconds = 0.002});
     if (!writer || !(*writer)->add_samples(samples)) ::_exit(1);
     for (std::uint64_t t = 0; t < 1'000'000; t += 1000) {
         BlockView block = part.view();
         block.first = t;
         if (!(*writer)->append(block)) ::_exit(2);
+        applied.first = t;
+        if (random.lists && !(*writer)->add_stimulus(applied)) ::_exit(2);
         if (::write(progress, &t, sizeof t) != static_cast<ssize_t>(sizeof t)) ::_exit(3);
     }
     ::_exit(0);
@@ -55,6 +58,13 @@ bool equals_undisturbed(const ExecutionTrace& got, const RandomTrace& random) {
                std::equal(shorter.begin(), shorter.end(), longer.begin());
     };
     bool same = starts(b.spikes, a.spikes) && starts(b.counts, a.counts);
+    // Lists end with the last timestep, not in the middle of what it had.
+    const auto listed = [&](auto longer, auto shorter) {
+        const auto late = [&](const auto& event) { return event.step < got.n_steps(); };
+        return starts(longer, shorter) &&
+               std::ranges::count_if(longer, late) == static_cast<std::ptrdiff_t>(shorter.size());
+    };
+    same = same && listed(b.events, a.events) && listed(b.taken, a.taken);
     for (std::size_t f = 0; f < a.fields.size(); ++f)
         same = same && starts(b.fields[f], a.fields[f]);
     for (std::uint64_t t = 0; t < got.n_steps(); ++t) {
@@ -72,7 +82,8 @@ void kill_and_recover(std::uint64_t trial) {
     const CounterRandom draw(Catch::getSeed(), trial);
     RandomTrace random;
     random.counts = random.invalid_steps = random.masks = draw.below(2, 0) != 0;
-    CAPTURE(trial, random.counts);
+    random.lists = draw.below(2, 2) != 0;
+    CAPTURE(trial, random.counts, random.lists);
     int pipe[2];
     REQUIRE(::pipe2(pipe, O_CLOEXEC) == 0);
     const pid_t child = ::fork();
@@ -110,6 +121,22 @@ void kill_and_recover(std::uint64_t trial) {
     CHECK(end.kind == EndKind::Incomplete);
     CHECK(got.n_steps() == recovered->n_steps);
     CHECK(equals_undisturbed(got, random));
+    if (!random.lists) return;
+    // Input is logged with the next chunk, so that at most one block of it is behind.
+    const RecordedStimulus* applied = (*reader)->recorded_stimulus();
+    if (applied == nullptr) {
+        CHECK(got.n_steps() <= 1064);
+        return;
+    }
+    CHECK(applied->n_steps <= got.n_steps());
+    CHECK(applied->n_steps + 1064 >= got.n_steps());
+    StimulusBlock want = random.stimulus(0, 1000);
+    for (std::uint64_t first = 0; first + 1000 <= applied->n_steps; first += 1000) {
+        const auto input = (*reader)->stimulus(first, 1000);
+        REQUIRE_OK(input);
+        want.first = first;
+        REQUIRE(equal(*input, want, true));
+    }
 }
 }  // namespace
 
@@ -126,7 +153,7 @@ TEST_CASE("trace/kill: timesteps that fill no chunk are recovered from the index
     TemporaryFolder folder;
     const std::string path = folder.file("t.h5");
     RandomTrace random;
-    random.counts = random.invalid_steps = random.masks = GENERATE(false, true);
+    random.counts = random.invalid_steps = random.masks = random.lists = GENERATE(false, true);
     const pid_t child = ::fork();
     if (child == 0) {
         // As a slow board would be recorded: a flush now and then, no chunk full for long.

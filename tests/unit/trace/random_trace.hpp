@@ -41,6 +41,7 @@ struct RandomTrace {
     bool counts = false;
     bool invalid_steps = false;
     bool masks = false;
+    bool lists = false;  ///< ordered spikes, taken events
     std::uint64_t first = 0;
 
     Shape shape() const {
@@ -48,6 +49,7 @@ struct RandomTrace {
         s.n_neurons = n_neurons;
         s.dt = 1e-4;
         s.counts = counts;
+        s.events = s.order = lists;
         const std::uint32_t half = n_neurons / 2;
         s.populations = {{"hidden", 0, half}, {"out", half, n_neurons}};
         s.fields = {
@@ -104,9 +106,25 @@ struct RandomTrace {
                 }
             }
         }
+        std::vector<SpikeEvent> events;
+        std::vector<TakenEvent> taken;
+        for (std::uint32_t i = 0; i < steps && lists; ++i) {
+            const std::uint64_t t = from + i;
+            // Bursts and silence; neither order nor number follows from the spike bits.
+            const std::uint32_t many = t % 50 == 7 ? 300 : random.below(4, t, 1000);
+            for (std::uint32_t k = 0; k < many; ++k) {
+                const std::uint64_t r = random.bits(t, 2000 + k);
+                events.push_back({i, static_cast<std::uint32_t>(r % n_neurons), t * 1000 + k});
+                if (r % 3 != 0) continue;
+                taken.push_back({i, static_cast<std::uint32_t>(r >> 32),
+                                 r % 2 == 0 ? TakenEvent::kInternal : std::uint16_t{3}});
+            }
+        }
         BlockView block;
         block.first = from;
         block.n_steps = steps;
+        block.events = events;
+        block.taken = taken;
         block.spikes = spikes;
         block.fields.assign(fields.begin(), fields.end());
         block.valid = ok;
@@ -115,6 +133,32 @@ struct RandomTrace {
         ExecutionTrace trace(s, from);
         trace.append(block);
         return trace;
+    }
+
+    /// Input of timesteps, with two side bands.
+    StimulusBlock stimulus(std::uint64_t from, std::uint32_t steps) const {
+        const CounterRandom random(seed, 2);
+        StimulusBlock block;
+        block.first = from;
+        block.n_steps = steps;
+        block.side_bands = {{"i_in", 5, {}}, {"mode", 1, {}}};
+        for (std::uint64_t t = from; t < from + steps; ++t) {
+            block.event_begin.push_back(static_cast<std::uint32_t>(block.events.size()));
+            const std::uint32_t many = t % 40 == 3 ? 200 : random.below(6, t, 0);
+            for (std::uint32_t k = 1; k <= many; ++k) {
+                const std::uint64_t r = random.bits(t, k);
+                block.events.push_back({static_cast<std::uint32_t>(r % 100'000),
+                                        static_cast<std::uint16_t>(r >> 62),
+                                        static_cast<std::int16_t>(r >> 40)});
+            }
+            for (std::uint32_t k = 0; k < 5; ++k) {
+                block.side_bands[0].values.push_back(
+                    static_cast<std::int32_t>(random.bits(t, 5000 + k)));
+            }
+            block.side_bands[1].values.push_back(static_cast<std::int32_t>(t % 3));
+        }
+        block.event_begin.push_back(static_cast<std::uint32_t>(block.events.size()));
+        return block;
     }
 };
 

@@ -26,4 +26,16 @@ with h5py.File(sys.argv[1], "r") as f:
         times = np.rint(spikes["timestamps"][:] / 1000.0 / f.attrs["dt"]).astype(int)
         for node, time in zip(spikes["node_ids"][:], times):
             print(population["label"], node, time)
+    events, taken, inputs = f["trace/events"], f["trace/taken"], f["stimulus/events"]
+    for row in zip(*(events[c][:] for c in ("timestep", "neuron", "clock"))):
+        print("event", *row)
+    for row in zip(*(taken[c][:] for c in ("timestep", "port", "address"))):
+        print("taken", *row)
+    for row in zip(*(inputs[c][:] for c in ("timestep", "port", "address", "payload"))):
+        print("input", *row)
+    assert f["stimulus"].attrs["n_steps"] == steps
+    for band in json.loads(f["stimulus"].attrs["side_bands"]):
+        assert band["recorded"]
+        for row in f["stimulus/side_bands"][band["name"]][:]:
+            print(band["name"], *row)
     print("end", f["spikes/out/timestamps"].attrs["units"], f.attrs["complete"])

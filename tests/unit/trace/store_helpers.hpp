@@ -28,6 +28,9 @@ inline void record(const RandomTrace& random, const std::string& path, std::uint
         const ExecutionTrace part = random.make(random.first + at, take);
         const Status ok = (*writer)->append(part.view());
         REQUIRE_OK(ok);
+        if (!random.lists) continue;
+        const Status applied = (*writer)->add_stimulus(random.stimulus(random.first + at, take));
+        REQUIRE_OK(applied);
     }
     const Status closed = (*writer)->close();
     REQUIRE_OK(closed);
@@ -77,6 +80,9 @@ inline bool equal(const ExecutionTrace& a, const ExecutionTrace& b) {
     if (!std::ranges::equal(x.spikes, y.spikes) || !std::ranges::equal(x.counts, y.counts)) {
         return false;
     }
+    if (!std::ranges::equal(x.events, y.events) || !std::ranges::equal(x.taken, y.taken)) {
+        return false;
+    }
     for (std::size_t f = 0; f < x.fields.size(); ++f) {
         if (!std::ranges::equal(x.fields[f], y.fields[f])) return false;
         for (std::uint64_t t = a.first_step(); t < a.first_step() + a.n_steps(); ++t) {
@@ -84,6 +90,22 @@ inline bool equal(const ExecutionTrace& a, const ExecutionTrace& b) {
             for (std::uint32_t n = 0; n < a.n_neurons(); ++n) {
                 if (a.valid(f, t, n) != b.valid(f, t, n)) return false;
             }
+        }
+    }
+    return true;
+}
+
+/// Equal events in each timestep; equal side bands, where `bands` says that they are recorded.
+inline bool equal(const StimulusBlock& a, const StimulusBlock& b, bool bands) {
+    if (a.first != b.first || a.n_steps != b.n_steps || a.event_begin != b.event_begin ||
+        a.events != b.events || a.side_bands.size() != (bands ? b.side_bands.size() : 0)) {
+        return false;
+    }
+    for (std::size_t i = 0; i < a.side_bands.size(); ++i) {
+        if (a.side_bands[i].name != b.side_bands[i].name ||
+            a.side_bands[i].width != b.side_bands[i].width ||
+            a.side_bands[i].values != b.side_bands[i].values) {
+            return false;
         }
     }
     return true;

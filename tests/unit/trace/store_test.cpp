@@ -37,13 +37,14 @@ TEST_CASE("trace/store: a trace is read back as it was written", "[trace][proper
     random.counts = one_of({0, 1}) != 0;
     random.invalid_steps = one_of({0, 1}) != 0;
     random.masks = one_of({0, 1}) != 0;
+    random.lists = one_of({0, 1}) != 0;
     const std::uint32_t chunk = one_of({16, 100, 0});
     random.first = chunk;  // a trace need not start at 0
     const std::uint32_t steps = 1234;
     const std::uint32_t piece = one_of({1, 77, 5000});
     const std::uint32_t at_once = one_of({1, 33, 100000});
-    CAPTURE(trial, random.n_neurons, random.counts, random.invalid_steps, random.masks, chunk,
-            piece);
+    CAPTURE(trial, random.n_neurons, random.counts, random.invalid_steps, random.masks,
+            random.lists, chunk, piece);
 
     record(random, path, steps, piece, {.first_step = random.first, .chunk_steps = chunk});
     CHECK_FALSE(has_index(path));
@@ -100,6 +101,110 @@ TEST_CASE("trace/store: any stretch of a long trace can be read at any time", "[
     }
 }
 
+TEST_CASE("trace/store: the applied stimulus is read back, any stretch of it",
+          "[trace][property]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    const bool bands = GENERATE(false, true);
+    RandomTrace random;
+    random.lists = true;
+    random.n_neurons = 5;
+    random.first = 1000;
+    const std::uint32_t steps = 30'000;  // several chunks of the lists
+    const std::vector<Sample> samples = {{"a", 1000, 2500, StartState::Reset},
+                                         {"b", 2500, 31'000, StartState::Clear}};
+    {
+        auto writer =
+            TraceWriter::create(path, random.shape(), {.first_step = 1000, .side_bands = bands});
+        REQUIRE_OK(writer);
+        REQUIRE((*writer)->add_samples(samples));
+        for (std::uint32_t at = 0; at < steps; at += 2500) {
+            REQUIRE((*writer)->append(random.make(1000 + at, 2500).view()));
+            // The last 2500 timesteps were run with input that nobody recorded.
+            if (at + 2500 == steps) break;
+            REQUIRE((*writer)->add_stimulus(random.stimulus(1000 + at, 2500)));
+        }
+        REQUIRE((*writer)->close());
+    }
+    auto reader = open_trace(path);
+    REQUIRE_OK(reader);
+    const RecordedStimulus* applied = (*reader)->recorded_stimulus();
+    REQUIRE(applied != nullptr);
+    CHECK(applied->first_step == 1000);
+    CHECK(applied->n_steps == steps - 2500);
+    REQUIRE(applied->side_bands.size() == 2);
+    CHECK(applied->side_bands[0].name == "i_in");
+    CHECK(applied->side_bands[0].width == 5);
+    CHECK(applied->side_bands[1].recorded == bands);
+    const StimulusBlock want = random.stimulus(1000, steps - 2500);
+    CHECK(applied->n_events == want.events.size());
+    const auto whole = (*reader)->stimulus(1000, steps - 2500);
+    REQUIRE_OK(whole);
+    CHECK(equal(*whole, want, bands));
+    REQUIRE(whole->begins.size() == 2);
+    CHECK(whole->begins[1].step == 1500);
+    CHECK(whole->begins[1].start == StartState::Clear);
+    const CounterRandom draw(Catch::getSeed(), 6);
+    for (std::uint64_t k = 0; k < 30; ++k) {
+        const std::uint32_t from = draw.below(steps - 2500, k, 0);
+        const std::uint32_t count = draw.below(std::min(3000U, steps - 2500 - from), k, 1);
+        CAPTURE(from, count);
+        const auto part = (*reader)->stimulus(1000 + from, count);
+        REQUIRE_OK(part);
+        REQUIRE(equal(*part, random.stimulus(1000 + from, count), bands));
+        if (k % 7 == 0) REQUIRE((*reader)->read(100));  // leaves a prefetch under way
+    }
+    CHECK((*reader)->stimulus(999, 1).error().code == Errc::NotFound);
+    CHECK((*reader)->stimulus(1000, steps).error().message ==
+          "no input of timesteps 1000..31000: the trace holds that of 1000..28500");
+    // And the observations are not disturbed by it.
+    REQUIRE((*reader)->seek(1000));
+    CHECK(equal(read_all(**reader, 3000), random.make(1000, steps)));
+}
+
+TEST_CASE("trace/store: more events than fit are had in shorter blocks", "[trace][unit]") {
+    TemporaryFolder folder;
+    const std::string path = folder.file("t.h5");
+    Shape shape;
+    shape.n_neurons = 1;
+    shape.events = true;
+    // 40 timesteps in one chunk, each with 100,000 events: 64 MB, a slot holds 2.4 million.
+    constexpr std::uint32_t kSteps = 40;
+    constexpr std::uint32_t kEvents = 100'000;
+    std::vector<std::uint64_t> spikes(kSteps, 1);
+    std::vector<SpikeEvent> events;
+    for (std::uint32_t i = 0; i < kSteps * kEvents; ++i) events.push_back({i / kEvents, 0, i});
+    BlockView block;
+    block.n_steps = kSteps;
+    block.spikes = spikes;
+    block.events = events;
+    {
+        auto writer = TraceWriter::create(path, shape);
+        REQUIRE_OK(writer);
+        REQUIRE((*writer)->append(block));
+        REQUIRE((*writer)->close());
+    }
+    auto reader = open_trace(path);
+    REQUIRE_OK(reader);
+    std::uint64_t reads = 0;
+    std::uint64_t seen = 0;
+    for (;; ++reads) {
+        auto item = (*reader)->read(1000);
+        REQUIRE_OK(item);
+        const auto* got = std::get_if<BlockView>(&*item);
+        if (got == nullptr) break;
+        REQUIRE(got->events.size() == got->n_steps * kEvents);
+        for (const SpikeEvent& event : got->events) {
+            if (event.clock != seen || (got->first + event.step) != seen / kEvents) {
+                FAIL("event " << seen);
+            }
+            ++seen;
+        }
+    }
+    CHECK(seen == events.size());
+    CHECK(reads == 2);
+}
+
 TEST_CASE("trace/store: samples, attributes and expected differences are kept", "[trace][unit]") {
     TemporaryFolder folder;
     const std::string path = folder.file("t.h5");
@@ -146,7 +251,7 @@ TEST_CASE("trace/store: equal runs give equal files, however they are cut into b
           "[trace][property]") {
     TemporaryFolder folder;
     RandomTrace random;
-    random.invalid_steps = random.masks = true;
+    random.invalid_steps = random.masks = random.lists = true;
     record(random, folder.file("a.h5"), 3000, 3000, {.chunk_steps = 128});
     record(random, folder.file("b.h5"), 3000, 41, {.chunk_steps = 128, .flush_seconds = 0.0});
     // Flushing at other moments may move things inside the file; the decoded values may not differ.
@@ -166,9 +271,9 @@ TEST_CASE("trace/store: h5py reads the same values without plugins", "[trace][un
     TemporaryFolder folder;
     const std::string path = folder.file("t.h5");
     RandomTrace random;
-    random.counts = random.invalid_steps = random.masks = true;
+    random.counts = random.invalid_steps = random.masks = random.lists = true;
     const std::uint32_t steps = 300;
-    record(random, path, steps, 100, {.chunk_steps = 128});
+    record(random, path, steps, 100, {.side_bands = true, .chunk_steps = 128});
     // The script prints every value; the same lines are made here from the source of the data.
     const std::string out = folder.file("out.txt");
     const std::string command = "/usr/bin/python3 " SPIKELOCK_TRACE_PY " " + path + " > " + out;
@@ -204,6 +309,35 @@ TEST_CASE("trace/store: h5py reads the same values without plugins", "[trace][un
             }
         }
     }
+    for (const SpikeEvent& event : want.events()) {
+        REQUIRE(std::getline(lines, line));
+        REQUIRE(line == "event " + std::to_string(event.step) + " " + std::to_string(event.neuron) +
+                            " " + std::to_string(event.clock));
+    }
+    for (const TakenEvent& event : want.taken()) {
+        REQUIRE(std::getline(lines, line));
+        REQUIRE(line == "taken " + std::to_string(event.step) + " " + std::to_string(event.port) +
+                            " " + std::to_string(event.address));
+    }
+    const StimulusBlock applied = random.stimulus(0, steps);
+    for (std::uint32_t step = 0; step < steps; ++step) {
+        for (const InputEvent& event : applied.events_of(step)) {
+            REQUIRE(std::getline(lines, line));
+            REQUIRE(line == "input " + std::to_string(step) + " " + std::to_string(event.port) +
+                                " " + std::to_string(event.address) + " " +
+                                std::to_string(event.payload));
+        }
+    }
+    for (const SideBand& band : applied.side_bands) {
+        for (std::uint32_t step = 0; step < steps; ++step) {
+            std::string values = band.name;
+            for (std::uint32_t i = 0; i < band.width; ++i) {
+                values += " " + std::to_string(band.values[step * band.width + i]);
+            }
+            REQUIRE(std::getline(lines, line));
+            REQUIRE(line == values);
+        }
+    }
     REQUIRE(std::getline(lines, line));
     CHECK(line == "end ms 1");
 }
@@ -215,7 +349,7 @@ TEST_CASE("trace/store: the example script reads a trace", "[trace][unit]") {
     TemporaryFolder folder;
     const std::string path = folder.file("t.h5");
     RandomTrace random;
-    random.invalid_steps = true;
+    random.invalid_steps = random.lists = true;
     record(random, path, 1000, 100);
     const std::string out = folder.file("out.txt");
     const std::string command =
@@ -230,6 +364,14 @@ TEST_CASE("trace/store: the example script reads a trace", "[trace][unit]") {
         CHECK(text.find(std::string("  ") + label + ": " + std::to_string(spikes) + " spikes, ") !=
               std::string::npos);
     }
+    std::size_t on_port_1 = 0;
+    const StimulusBlock applied = random.stimulus(0, 1000);
+    for (const InputEvent& event : applied.events) on_port_1 += event.port == 1 ? 1 : 0;
+    CHECK(text.find("input: " + std::to_string(applied.events.size()) + " events: ") !=
+          std::string::npos);
+    CHECK(text.find(", " + std::to_string(on_port_1) + " on port 1") != std::string::npos);
+    CHECK(text.find("\n  i_in: 5 values a timestep, not recorded, see the seed\n") !=
+          std::string::npos);
     const std::string line = "\n  3 " + std::to_string(want.spike(3, 2) ? 1 : 0) + " ";
     CHECK(text.find(line) != std::string::npos);
     CHECK(text.find(" 0.0234375 ") != std::string::npos);  // v of neuron 2 in timestep 3: 6 / 256
@@ -292,6 +434,14 @@ TEST_CASE("trace/store: what cannot be recorded is refused with its reason", "[t
           "field 'v' must be stored in 1, 2, 4 or 8 bytes, got 3");
     CHECK(refused([](Shape& s) { s.populations[1].end = 71; }) ==
           "population 'out' reaches beyond the neurons");
+    {
+        auto writer = TraceWriter::create(folder.file("t.h5"), RandomTrace{}.shape());
+        REQUIRE_OK(writer);
+        StimulusBlock block = RandomTrace{}.stimulus(0, 1);
+        block.side_bands[1].name = "a/b";
+        CHECK((*writer)->add_stimulus(block).error().message ==
+              "side band 'a/b' contains '/' or a control character");
+    }
     CHECK(refused([](Shape& s) { s.dt = 0.0; }) == "dt must be a positive number of seconds");
     const auto nowhere = TraceWriter::create(folder.file("no/t.h5"), RandomTrace{}.shape());
     REQUIRE_FALSE(nowhere);
@@ -314,6 +464,7 @@ int record_until_full(const RandomTrace& random, const std::string& path) {
     auto writer = TraceWriter::create(path, random.shape(), {.flush_seconds = 0.001});
     if (!writer) return 2;
     for (std::uint64_t t = 0; t < 1'000'000; t += 1000) {
+        if (random.lists && !(*writer)->add_stimulus(random.stimulus(t, 1000))) return 0;
         if (Status ok = (*writer)->append(random.make(t, 1000).view()); !ok) {
             if (ok.error().code != Errc::Environment) return 3;
             if (ok.error().where != path) return 4;
@@ -333,13 +484,22 @@ void check_readable_prefix(const RandomTrace& random, const std::string& path) {
     const ExecutionTrace got = read_all(**reader, 5000);
     CHECK(equal(got, random.make(0, static_cast<std::uint32_t>(got.n_steps()))));
     CHECK_FALSE(has_index(path));
+    if (!random.lists) return;
+    const RecordedStimulus* applied = (*reader)->recorded_stimulus();
+    REQUIRE(applied != nullptr);
+    CHECK(applied->n_steps > 1000);
+    const auto steps = static_cast<std::uint32_t>(applied->n_steps);
+    const auto input = (*reader)->stimulus(0, steps);
+    REQUIRE_OK(input);
+    CHECK(equal(*input, random.stimulus(0, steps), false));
 }
 }  // namespace
 
 TEST_CASE("trace/store: at a file size limit the run ends with an error and a readable trace",
           "[trace][unit]") {
     TemporaryFolder folder;
-    const RandomTrace random;
+    RandomTrace random;
+    random.lists = GENERATE(false, true);
     const std::string path = folder.file("t.h5");
     REQUIRE(in_child([&] {
                 const rlimit limit = {6'000'000, 6'000'000};

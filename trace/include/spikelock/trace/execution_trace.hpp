@@ -57,6 +57,14 @@ public:
                      std::uint32_t neuron) const noexcept;
     /// Value in units: raw * 2^-frac_bits, or the float64 itself. @pre as raw
     double value(std::size_t field, std::uint64_t timestep, std::uint32_t neuron) const noexcept;
+    /// Ordered spikes of all stored timesteps; `step` counts from first_step(). Empty where the
+    /// shape has none. Valid until the trace changes.
+    std::span<const SpikeEvent> events() const noexcept { return events_; }
+    /// Those of one timestep. @pre holds(timestep)
+    std::span<const SpikeEvent> events_of(std::uint64_t timestep) const noexcept;
+    /// Events in the order in which the source took them; `step` as above.
+    std::span<const TakenEvent> taken() const noexcept { return taken_; }
+    std::span<const TakenEvent> taken_of(std::uint64_t timestep) const noexcept;
     /// Whether the timestep holds data. @pre holds(timestep)
     bool valid(std::uint64_t timestep) const noexcept;
     /// Whether one value of a field is valid (timestep and mask). @pre as raw
@@ -87,6 +95,8 @@ private:
     std::vector<std::uint64_t> spikes_;
     std::vector<std::uint16_t> counts_;
     std::vector<std::vector<std::byte>> fields_;
+    std::vector<SpikeEvent> events_;                 ///< step counts from first_step_
+    std::vector<TakenEvent> taken_;                  ///< likewise
     std::vector<std::uint8_t> valid_;                ///< empty: all valid
     std::vector<std::vector<std::uint64_t>> masks_;  ///< per field, empty: all valid
 };

@@ -20,6 +20,19 @@ struct ReaderOptions {
     double time_limit_s = 30.0;               ///< for one request (a few MiB of data)
 };
 
+/// What is known of the input that was applied.
+struct RecordedStimulus {
+    struct Band {
+        std::string name;
+        std::uint32_t width = 0;
+        bool recorded = false;  ///< else it comes from the seed in the provenance
+    };
+    std::uint64_t first_step = 0;
+    std::uint64_t n_steps = 0;  ///< timesteps whose input is recorded
+    std::uint64_t n_events = 0;
+    std::vector<Band> side_bands;
+};
+
 /// A trace file as a source of observations. Reading streams: memory does not grow with the number
 /// of timesteps, and the next stretch is decoded by a child process while this one is looked at.
 /// The child confines the HDF5 library, which damaged files can crash; it ends with this object,
@@ -43,6 +56,13 @@ public:
     /// @errors Errc::BadFormat, Errc::Timeout
     virtual Result<std::vector<ExpectedDifference>> expected_differences(
         std::uint64_t most = 1'000'000) = 0;
+    /// Null where the input was not recorded.
+    virtual const RecordedStimulus* recorded_stimulus() const noexcept = 0;
+    /// What was applied in timesteps first..first+count-1: events, the starts of samples among
+    /// them, and the side bands that are recorded.
+    /// @errors Errc::NotFound when the input of these timesteps is not recorded; Errc::Limit when
+    /// it holds more than 2^32 events; Errc::BadFormat, Errc::Timeout
+    virtual Result<StimulusBlock> stimulus(std::uint64_t first, std::uint32_t count) = 0;
     /// The next read() starts at `timestep`.
     /// @errors Errc::NotFound when it is not first_step() .. first_step()+n_steps()
     virtual Status seek(std::uint64_t timestep) = 0;
@@ -95,6 +115,8 @@ struct TraceStatistics {
     std::uint64_t valid_steps = 0;
     double seconds = 0.0;  ///< n_steps * dt
     std::uint64_t spikes = 0;
+    std::uint64_t events = 0;                 ///< ordered spikes, where the shape has them
+    std::uint64_t taken = 0;                  ///< taken events, where the shape has them
     std::vector<std::uint64_t> spike_counts;  ///< per neuron
     std::vector<double> rates_hz;             ///< per neuron, over valid timesteps
     std::vector<Group> populations;

@@ -30,6 +30,9 @@ struct WriterOptions {
     /// Also write /spikes/<population>/{node_ids,timestamps}: about 1.2 bytes a spike on disk, and
     /// a fifth of the time where 5 % of the neurons fire.
     bool sonata = true;
+    /// Also write the side bands given to add_stimulus(): 4 bytes a value before compression. What
+    /// a seed makes again needs only the seed, in the provenance.
+    bool side_bands = false;
     std::uint32_t chunk_steps = 0;  ///< timesteps per chunk; 0: chosen for about 256 KiB a field
     double flush_seconds = 1.0;     ///< how often the file is brought to a readable state
 };
@@ -51,10 +54,17 @@ public:
     /// Closes as close(false) does where close() has not been called.
     virtual ~TraceWriter() = default;
 
-    /// Appends timesteps. @pre block.first follows the last one, sizes as the shape says
+    /// Appends timesteps. @pre block.first follows the last one, sizes as the shape says, ordered
+    /// events ascend by step
     /// @errors Errc::Environment when the disk is full, Errc::Io; what was written stays readable,
     /// and every later call gives the same error
     virtual Status append(const BlockView& block) = 0;
+    /// Records what was applied: input events, and side bands where WriterOptions asks for them.
+    /// Independent of append(): it may come before, after, or cover fewer timesteps.
+    /// @pre blocks follow each other without gap from WriterOptions::first_step on, all with the
+    /// same side bands
+    /// @errors as append(); Errc::BadConfig for a side band that cannot be stored
+    virtual Status add_stimulus(const StimulusBlock& block) = 0;
     /// Adds samples, in order.
     virtual Status add_samples(std::span<const Sample> samples) = 0;
     virtual Status add_expected_differences(std::span<const ExpectedDifference> differences) = 0;
