@@ -41,9 +41,9 @@ int record(const RecordOptions& o, Console& console) {
         if (!model) return console.fail(model.error());
         source = std::move(*model);
     } else {
-        auto model = golden::GoldenSource::create(e.network, {*kernel});
+        Result<BuiltIn> model = make_golden(e, *kernel);
         if (!model) return console.fail(model.error());
-        source = std::move(*model);
+        source = std::move(model->source);
     }
 
     const std::string file =

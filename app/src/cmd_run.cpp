@@ -106,12 +106,15 @@ Result<Golden> open_golden(const manifest::Manifest& m, const Experiment& e, gol
                            const RunOptions& o, const Console& console) {
     Golden golden;
     if (!m.golden.given()) {
-        Result<std::unique_ptr<golden::GoldenSource>> source =
-            golden::GoldenSource::create(e.network, {kernel});
-        if (!source) return source.error();
+        Result<BuiltIn> built = make_golden(e, kernel);
+        if (!built) return built.error();
         golden.name = "built in";
-        golden.kernel = (*source)->kernel();
-        golden.source = std::move(*source);
+        golden.kernel = std::move(built->kernel);
+        golden.source = std::move(built->source);
+        if (e.description) {
+            golden.name += ", as [golden] describes it";
+            if (console.verbose) console.step("golden: " + golden.kernel);
+        }
         return golden;
     }
     sim::UserGoldenOptions options;
@@ -156,6 +159,7 @@ std::string provenance(const manifest::Manifest& m, const RunOptions& o, const E
     j["golden"] = golden.name;
     j["kernel"] = golden.kernel;
     if (!golden.compiler.empty()) j["golden_compiler"] = golden.compiler;
+    if (e.description) j["description"] = golden::to_toml(*e.description);
     j["fault"] = o.fault.empty() ? "none" : o.fault;
     j["seed"] = m.stimulus.seed;
     j["power_on_seed"] = m.power_on_seed;
@@ -350,12 +354,15 @@ int run(RunOptions& o, Console& console) {
             findings.chain = std::move(*chain);
         else
             findings.notes.push_back("no causal chain: " + chain.error().text());
-        Result<analysis::Explanation> explanation =
-            analysis::explain_divergence(connectivity, e.stimulus.get(), *findings.divergence);
-        if (explanation)
-            findings.explanation = std::move(*explanation);
-        else
-            findings.notes.push_back("no explanation: " + explanation.error().text());
+        // Its hypotheses are changes to the equations of docs/model.md.
+        if (!e.description) {
+            Result<analysis::Explanation> explanation =
+                analysis::explain_divergence(connectivity, e.stimulus.get(), *findings.divergence);
+            if (explanation)
+                findings.explanation = std::move(*explanation);
+            else
+                findings.notes.push_back("no explanation: " + explanation.error().text());
+        }
         if (!o.dot.empty() && findings.chain) {
             std::ofstream file(o.dot);
             file << analysis::to_dot(*findings.chain);

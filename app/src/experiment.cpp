@@ -6,6 +6,7 @@
 #include "spikelock/base/hash.hpp"
 #include "spikelock/bridge/events.hpp"
 #include "spikelock/bridge/images.hpp"
+#include "spikelock/golden/described_source.hpp"
 #include "spikelock/golden/network_json.hpp"
 #include "spikelock/golden/nir.hpp"
 #include "spikelock/golden/stimulus.hpp"
@@ -132,7 +133,30 @@ Result<Experiment> load_experiment(const Manifest& manifest) {
         return error;
     }
     e.stimulus = std::move(*stimulus);
+    if (manifest.golden.description) {
+        golden::Description description = golden::describe(e.network);
+        if (Status good = golden::apply(*manifest.golden.description, description); !good)
+            return good.error();
+        if (!golden::is_plain(e.network, description)) e.description = std::move(description);
+    }
     return e;
+}
+
+Result<BuiltIn> make_golden(const Experiment& experiment, golden::Kernel kernel) {
+    BuiltIn built;
+    if (experiment.description) {
+        auto source =
+            golden::DescribedSource::create(experiment.network, *experiment.description, kernel);
+        if (!source) return source.error();
+        built.kernel = (*source)->kernel();
+        built.source = std::move(*source);
+        return built;
+    }
+    auto source = golden::GoldenSource::create(experiment.network, {kernel});
+    if (!source) return source.error();
+    built.kernel = (*source)->kernel();
+    built.source = std::move(*source);
+    return built;
 }
 
 }  // namespace spikelock::app

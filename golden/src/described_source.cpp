@@ -105,9 +105,23 @@ Result<Rows> make_rows(const Network& net, const Description& d, const detail::R
         }
         rows.begin.push_back(rows.runs.size());
     }
-    if (s.graded || s.duplicates == Duplicates::Counted) {
-        rows.low = std::min(rows.low * 32767, rows.high * -32768);
-        rows.high = std::max(rows.high * 32767, rows.low * -1);
+    if (d.event.updates == Updates::All) {
+        // An update takes the sum of a row's synapses to its neuron.
+        Values sums(net.n_neurons());
+        for (std::uint32_t source = 0; source < sources; ++source) {
+            std::ranges::fill(sums, 0);
+            for (std::size_t i = rows.begin[source]; i < rows.begin[source + 1]; ++i)
+                for (std::uint32_t k = 0; k < rows.runs[i].count; ++k)
+                    sums[rows.runs[i].target + k] += rows.weights[rows.runs[i].weight + k];
+            const auto [low, high] = std::ranges::minmax(sums);
+            rows.low = std::min(rows.low, low);
+            rows.high = std::max(rows.high, high);
+        }
+    }
+    if (s.graded) {
+        const auto [low, high] = std::pair(rows.low, rows.high);
+        rows.low = std::min(low * 32767, high * -32768);
+        rows.high = std::max(high * 32767, low * -32768);
     }
     return rows;
 }
@@ -379,6 +393,7 @@ public:
     explicit TimestepEngine(Args&&... args) : Engine(std::forward<Args>(args)...) {
         slots_ = static_cast<std::size_t>(net_.arithmetic.delay_slots);
         acc_.assign(slots_ * stride_, 0);
+        if (d_.leak.when == LeakWhen::WithoutEvent) met_.assign(slots_ * stride_, 0);
         const auto& s = d_.synapse;
         fit_each_ = s.fit == FitWhen::Each &&
                     (s.overflow.low != Edge::Wrap || s.overflow.high != Edge::Wrap);
@@ -409,6 +424,7 @@ private:
     void clear() override {
         Engine::clear();
         std::ranges::fill(acc_, 0);
+        std::ranges::fill(met_, 0);
         slot_ = 0;
     }
 
@@ -434,8 +450,10 @@ private:
             } else {
                 for (std::uint32_t i = 0; i < run.count; ++i) acc[i] += w[i] * times;
             }
-            if (run.delay == 0 && d_.leak.when == LeakWhen::WithoutEvent)
-                for (std::uint32_t i = 0; i < run.count; ++i) ++state_.seen[run.target + i];
+            if (!met_.empty()) {
+                std::int64_t* const met = met_.data() + (acc - acc_.data());
+                for (std::uint32_t i = 0; i < run.count; ++i) ++met[i];
+            }
         }
     }
 
@@ -477,6 +495,10 @@ private:
                 const std::int64_t sum = acc[n] + (input.i_in == nullptr ? 0 : input.i_in[n]);
                 state_.i_syn[n] = wraps ? fit(sum, d_.synapse.bits, Overflow::Wrap) : fitted(sum);
             }
+            if (!met_.empty())
+                std::copy(met_.begin() + static_cast<std::ptrdiff_t>(stride_ * slot_ + chunk.begin),
+                          met_.begin() + static_cast<std::ptrdiff_t>(stride_ * slot_ + chunk.end),
+                          state_.seen.begin() + static_cast<std::ptrdiff_t>(chunk.begin));
             run_tick(chunk.begin, chunk.end);
             for (std::uint32_t w = chunk.begin / 64; w * 64 < chunk.end; ++w) {
                 std::uint64_t word = table_.pack64(state_.fired.data() + std::size_t{w} * 64);
@@ -492,7 +514,7 @@ private:
             }
         }
         std::fill_n(acc, stride_, 0);
-        if (d_.leak.when == LeakWhen::WithoutEvent) std::ranges::fill(state_.seen, 0);
+        if (!met_.empty()) std::fill_n(met_.data() + stride_ * slot_, stride_, 0);
         slot_ = slot_ + 1 == slots_ ? 0 : slot_ + 1;
         return {};
     }
@@ -502,6 +524,7 @@ private:
     bool fit_each_ = false;
     std::vector<Chunk> chunks_;
     Values acc_;  ///< shape (delay_slots, stride)
+    Values met_;  ///< likewise: how many events arrive; empty where nothing depends on it
     std::vector<std::pair<bool, std::int64_t>> times_;
     std::vector<std::uint32_t> first_;
 };

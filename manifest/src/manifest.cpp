@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "golden_section.hpp"
 #include "section.hpp"
 #include "spikelock/base/text.hpp"
 
@@ -407,20 +408,8 @@ Manifest read(std::string_view text, const std::string& path,
     if (need == CoreNeed::Always || top.has("core")) read_core_sections(top, m);
     m.network = read_network(top.table("network"), m.folder);
     m.stimulus = read_stimulus(top.table("stimulus"), m.folder);
-    if (Section s = top.table("golden"); s.present()) {
-        m.golden.where = s.where();
-        if (s.has("cpp")) m.golden.cpp = needed_file(m.folder, s.text("cpp"), s.where("cpp"));
-        s.know({"cpp"});
-        if (s.has("python"))
-            m.golden.python = needed_file(m.folder, s.text("python"), s.where("python"));
-        s.know({"python"});
-        m.golden.flags = s.list("flags");
-        m.golden.interpreter = s.text("interpreter", m.golden.interpreter);
-        s.close();
-        if (m.golden.cpp.empty() == m.golden.python.empty())
-            bad("expected either cpp = \"model.cpp\" or python = \"model.py\"",
-                m.golden.where + ": [golden]");
-    }
+    top.know({"golden"});
+    m.golden = detail::read_golden(root.get("golden"), path, m.folder);
     if (Section s = top.table("answer"); s.present()) {
         m.answer_population = s.needed_text("population", "population = \"output\"");
         s.close();

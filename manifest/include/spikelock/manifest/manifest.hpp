@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "spikelock/base/result.hpp"
+#include "spikelock/golden/description.hpp"
 #include "spikelock/golden/network.hpp"
 #include "spikelock/golden/quantise.hpp"
 #include "spikelock/golden/stimulus.hpp"
@@ -145,12 +146,14 @@ struct NetworkSpec {
     std::string where;
 };
 
-/// A golden model of the user's own, used instead of the built-in one.
+/// [golden]: a model of the user's own, used instead of the built-in one, or the description of the
+/// built-in one. Neither: what docs/model.md says of the network.
 struct GoldenSpec {
     std::string cpp;                 ///< C or C++ file; one of cpp, python; empty: built in
     std::string python;              ///< module
     std::vector<std::string> flags;  ///< for the compiler
     std::string interpreter = "/usr/bin/python3";
+    std::optional<golden::Setting> description;  ///< keys of docs/golden.md, checked on their own
     std::string where;
     bool given() const { return !cpp.empty() || !python.empty(); }
 };
