@@ -77,10 +77,10 @@ struct KernelTable {
     /// to[i] = fit(to[i] + from[i], bits, saturate). @pre both hold at most 31 bits
     void (*add_saturate)(std::int32_t* to, const std::int32_t* from, std::size_t count,
                          int bits) noexcept = nullptr;
-    /// The low bytes of each element: [0] 1 byte, [1] 2 bytes, [2] 4 bytes each.
+    /// The low bytes of each element: [0] 1 byte, [1] 2 bytes, [2] 4 bytes, [3] 8 bytes each.
     std::array<void (*)(std::byte* to, const std::int32_t* from, std::size_t count) noexcept, 3>
         store32{};
-    std::array<void (*)(std::byte* to, const std::int64_t* from, std::size_t count) noexcept, 3>
+    std::array<void (*)(std::byte* to, const std::int64_t* from, std::size_t count) noexcept, 4>
         store64{};
 };
 

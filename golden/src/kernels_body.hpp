@@ -196,7 +196,7 @@ constexpr KernelTable make_table(const char* name) noexcept {
             .store32 = {&store<std::int8_t, std::int32_t>, &store<std::int16_t, std::int32_t>,
                         &store<std::int32_t, std::int32_t>},
             .store64 = {&store<std::int8_t, std::int64_t>, &store<std::int16_t, std::int64_t>,
-                        &store<std::int32_t, std::int64_t>}};
+                        &store<std::int32_t, std::int64_t>, &store<std::int64_t, std::int64_t>}};
 }
 
 }  // namespace spikelock::golden::detail::SPIKELOCK_KERNEL_SET

@@ -233,7 +233,7 @@ def random_description(d, net):
     state = {"stochastic": d.chance(0.3)}
     filtered = model == "cuba_lif" or (model == "network"
                                        and any(p["cuba"] for p in net["neurons"]))
-    v_bits = 16 if model == "izhikevich" else d.int(5, 14)
+    v_bits = 16 if model == "izhikevich" else d.int(30, 44) if d.chance(0.05) else d.int(5, 14)
     signed = model == "izhikevich" or d.chance(0.8)
     half = 1 << (v_bits - 1)
     g["v"] = {"bits": v_bits, "signed": signed}
@@ -326,7 +326,7 @@ def random_description(d, net):
     d.maybe(f, "steps", lambda: param(d, net, 0, 3))
     d.maybe(f, "during", lambda: d.pick("hold", "drop", "accumulate"))
     s = g["synapse"] = {}
-    d.maybe(s, "bits", lambda: d.int(4, 14))
+    d.maybe(s, "bits", lambda: d.int(31, 48) if d.chance(0.1) else d.int(4, 14))
     d.maybe(s, "overflow", lambda: overflow(d, s.get("bits", a["acc_bits"])))
     d.maybe(s, "fit", lambda: d.pick("each", "sum"))
     d.maybe(s, "weight_shift", lambda: d.int(-2, 2))
