@@ -17,7 +17,7 @@ NEURON = {"threshold": 1, "v_reset": 0, "bias": 0, "leak": 0, "u_decay": 0, "ref
           "spiking": True, "cuba": False}
 
 
-def network(name, arithmetic, axons, neurons, rows):
+def network(name, arithmetic, axons, neurons, rows, populations=("all",)):
     """As golden::network_from_json reads it; rows of (target, weight) of axons, then neurons."""
     rows = rows + [[]] * (axons + len(neurons) - len(rows))
     begin = [0]
@@ -25,7 +25,9 @@ def network(name, arithmetic, axons, neurons, rows):
         begin.append(begin[-1] + len(row))
     return {"name": name, "dt": 0.001, "arithmetic": {**ARITHMETIC, **arithmetic},
             "ports": [{"label": "in", "begin": 0, "end": axons}] if axons else [],
-            "populations": [{"label": "all", "begin": 0, "end": len(neurons)}],
+            "populations": [{"label": label, "begin": k * len(neurons) // len(populations),
+                             "end": (k + 1) * len(neurons) // len(populations)}
+                            for k, label in enumerate(populations)],
             "neurons": [{**NEURON, **n} for n in neurons], "row_begin": begin,
             "synapses": [[target, weight, 0] for row in rows for target, weight in row]}
 
@@ -71,10 +73,17 @@ def banked_serial():
     return network("banked_serial", {"acc_bits": 14, "weight_shift": 2}, 64, neurons, rows)
 
 
+def izhikevich():
+    resets = {"regular": -42598, "chattering": -32768, "fast": -42598, "low": -42598}
+    neurons = [{"threshold": 19661, "v_reset": c} for c in resets.values() for _ in range(8)]
+    return network("izhikevich", {"v_bits": 18, "u_bits": 18, "acc_bits": 18, "v_frac": 16,
+                                  "v_overflow": 0, "acc_overflow": 0}, 0, neurons, [], resets)
+
+
 def lfsr_lif():
     r = random.Random(90)
     neurons = [{"threshold": r.randint(300, 1200), "leak": 240} for _ in range(64)]
-    rows = [[(n, r.randint(-31, 31)) for n in range(64)] for _ in range(32)]
+    rows = [[(n, r.randint(-24, 31)) for n in range(64)] for _ in range(32)]
     return network("lfsr_lif", {"v_bits": 14, "acc_bits": 12, "weight_bits": 6, "leak_mode": 1,
                                 "acc_overflow": 0, "reset_mode": 1}, 32, neurons, rows)
 
@@ -103,6 +112,7 @@ def files():
         "050_parallel_q88/network.json": text_of(parallel_q88()),
         "060_event_crossbar/network.json": text_of(event_crossbar()),
         "070_banked_serial/network.json": text_of(banked_serial()),
+        "080_izhikevich/network.json": text_of(izhikevich()),
         "090_lfsr_lif/network.json": text_of(lfsr_lif()),
         "100_verilog_2001/network.json": text_of(wild),
         "100_verilog_2001/weights.hex": weights_hex(wild),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Izhikevich neurons of four types: regular spiking, chattering, fast spiking, low threshold.
+// Izhikevich neurons, a quarter each of four types: regular spiking, chattering, fast spiking, low
+// threshold.
 // A timestep is four clocks; the first clock after reset is the first of a timestep. Spikes stay
 // for the four clocks that follow it.
 module izh_bank #(
@@ -27,7 +28,8 @@ module izh_bank #(
 `endif
 
   for (genvar n = 0; n < NEURONS; n++) begin : neurons
-    izh_cell #(.A(TYPE_A[n % 4]), .B(TYPE_B[n % 4]), .C(TYPE_C[n % 4]), .D(TYPE_D[n % 4])) cell_i (
+    localparam int unsigned KIND = n * 4 / NEURONS;
+    izh_cell #(.A(TYPE_A[KIND]), .B(TYPE_B[KIND]), .C(TYPE_C[KIND]), .D(TYPE_D[KIND])) cell_i (
       .clk,
       .rst,
       .phase,

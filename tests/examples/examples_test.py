@@ -18,7 +18,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/cosim"), str(ROOT / "tests/models")]
 
 import banked_core_model  # noqa: E402
+import crossbar_model  # noqa: E402
 import example_common as common  # noqa: E402
+import izhikevich_model  # noqa: E402
+import noisy_lif_model  # noqa: E402
 import q88_array_model  # noqa: E402
 import tool  # noqa: E402
 import verilog_2001_model  # noqa: E402
@@ -84,8 +87,96 @@ class BankedSerial:
 
     def scenarios(self, folder):
         yield events(folder, "busy", random_events(71, 64, 300, 0.12), 300, 60)
-        yield events(folder, "heavy", random_events(72, 64, 40, 0.8) * 1, 40, 40)
-        yield events(folder, "long", random_events(73, 64, 1500, 0.12), 1500, 1500)
+        # One axon so often that inputs reach both ends of their 14 bits.
+        yield events(folder, "heavy", [(t, t) for t in range(40) for _ in range(24)], 40, 40)
+
+
+class EventCrossbar:
+    NAME, NEURONS = "060_event_crossbar", 256
+    FAULTS = crossbar_model.FAULTS
+    PACINGS = {"drain": ["pacing.input=drain"], "burst": ["pacing.input=burst"],
+               "gaps": ["pacing.gap_probability=0.5", "pacing.gap_clocks=1500",
+                        "pacing.stall_probability=0.5"]}
+
+    def __init__(self):
+        network = network_of(self.NAME)
+        begin = network["row_begin"]
+        self.weights = [[0] * 256 for _ in range(512)]
+        for source, row in enumerate(self.weights):
+            for target, weight, _ in network["synapses"][begin[source]:begin[source + 1]]:
+                row[target] = weight
+        self.threshold = [n["threshold"] for n in network["neurons"]]
+        self.leak = network["neurons"][0]["leak"]
+        self.drain = True
+
+    def model(self, fault):
+        return crossbar_model.Model(self.weights, self.threshold, self.leak, fault, self.drain)
+
+    def scenarios(self, folder):
+        """Where the core drains after each event, and where events come as fast as it takes them,
+        the model knows the order in which it takes them."""
+        for name, drain in (("drain", True), ("burst", False)):
+            self.drain = drain
+            scenario = events(folder, name, random_events(61, 256, 120, 0.03), 120, 60)
+            scenario.settings += self.PACINGS[name]
+            yield scenario
+
+    def check_more(self, checks, folder):
+        """Spikes of a run under each pacing; with events that make neurons fire several times."""
+        given = random_events(62, 256, 60, 0.04)
+        for name, pacing in self.PACINGS.items():
+            scenario = events(folder, f"more-{name}", given, 60, 60)
+            self.drain = name == "drain"
+            model, counts = self.model(None), []
+            for t in range(60):
+                counts += model.step(scenario.stimulus.at(t))["spike"]
+            done = tool.run("run", ROOT / "examples" / self.NAME / "cosim.toml",
+                            *options([*scenario.settings, *pacing, *FAULTS_BUILD]), "--no-record",
+                            "--json")
+            what = f"{self.NAME}, {name}"
+            if not checks.equal(done.status, 0, f"{what}: exit code; {done.err}"):
+                continue
+            j = done.json()
+            checks.equal(j["verdict"], "MATCH", what)
+            if name == "gaps":  # which event comes first is the core's choice
+                checks.that(j["spikes_expected"] > 0, what)
+            else:
+                checks.equal(j["spikes_expected"], sum(counts), f"{what}: spikes")
+                checks.that(max(counts) > 2, f"{what}: a neuron fires {max(counts)} times")
+                checks.that(model.lost > 0, f"{what}: no spike was lost")
+            print(f"{self.NAME:<20} {name}: MATCH, {j['spikes_expected']} spikes"
+                  + ("" if name == "gaps" else f", up to {max(counts)} of a neuron in a timestep, "
+                     f"{model.lost} lost"))
+
+
+class Izhikevich:
+    NAME, NEURONS = "080_izhikevich", 32
+    FAULTS = izhikevich_model.FAULTS
+
+    def model(self, fault):
+        return izhikevich_model.Model(fault)
+
+    def scenarios(self, folder):
+        yield currents(32, 10000, 20000, 1000)
+        yield currents(32, 10000, 20000, 60000, 2)
+
+
+class LfsrLif:
+    NAME, NEURONS = "090_lfsr_lif", 64
+    FAULTS = noisy_lif_model.FAULTS
+
+    def __init__(self):
+        self.network = network_of(self.NAME)
+
+    def model(self, fault):
+        return noisy_lif_model.Model(self.network, fault)
+
+    def scenarios(self, folder):
+        yield events(folder, "busy", random_events(91, 32, 400, 0.15), 400, 200)
+        # Only the axon that inhibits most, until v is at its lowest.
+        lowest = min(range(32), key=lambda a: min(w for _, w, _ in self.network["synapses"][
+            self.network["row_begin"][a]:self.network["row_begin"][a + 1]]))
+        yield events(folder, "low", [(t, lowest) for t in range(60) for _ in range(64)], 60, 60)
 
 
 class Verilog2001:
@@ -103,7 +194,9 @@ class Verilog2001:
         yield events(folder, "long", random_events(102, 32, 3000, 0.3), 3000, 3000)
 
 
-EXAMPLES = (ParallelQ88, BankedSerial, Verilog2001)
+EXAMPLES = (ParallelQ88, EventCrossbar, BankedSerial, Izhikevich, LfsrLif, Verilog2001)
+# What --fault adds to the build, so that all short runs of an example share one.
+FAULTS_BUILD = ['core.defines=["FAULTS"]']
 
 
 def options(settings):
@@ -114,8 +207,7 @@ def test_match(checks, example, long):
     """The committed manifest. The short run takes the build that the faults need anyway."""
     manifest = ROOT / "examples" / example.NAME / "cosim.toml"
     updates = LONG_UPDATES if long else UPDATES
-    settings = [] if long else [f"stimulus.steps={-(-updates // example.NEURONS)}",
-                                'core.defines=["FAULTS"]']
+    settings = [] if long else [f"stimulus.steps={-(-updates // example.NEURONS)}", *FAULTS_BUILD]
     done = tool.run("run", manifest, "--no-record", "--json", *options(settings), timeout=1800)
     if not checks.equal(done.status, 0, f"{example.NAME}: exit code; {done.err}"):
         return
@@ -171,6 +263,8 @@ def main():
             test_match(checks, example, long)
             if not long:
                 test_faults(checks, example, pathlib.Path(name))
+                if hasattr(example, "check_more"):
+                    example.check_more(checks, pathlib.Path(name))
     checks.finish()
 
 

@@ -21,16 +21,17 @@ class Model:
     def __init__(self, fault=None, neurons=32):
         self.fault = fault
         self.neurons = neurons
+        self.types = [TYPES[n * 4 // neurons] for n in range(neurons)]
         self.clear()
 
     def clear(self):
-        self.v = [TYPES[n % 4][2] for n in range(self.neurons)]
-        self.u = [times(TYPES[n % 4][1], TYPES[n % 4][2]) for n in range(self.neurons)]
+        self.v = [c for _, _, c, _ in self.types]
+        self.u = [times(b, c) for _, b, c, _ in self.types]
 
     def step(self, currents):
         spikes = [0] * self.neurons
         for n, current in enumerate(currents):
-            a, b, c, d = TYPES[n % 4]
+            a, b, c, d = self.types[n]
             v, u = self.v[n], self.u[n]
             if self.fault == "current-negated" and n == 21:
                 current = -current
