@@ -17,7 +17,10 @@ void AnswerCounter::take(const trace::BlockView& block) {
         const std::uint64_t t = block.first + step;
         const std::uint64_t* row = block.spikes.data() + step * words_;
         for (std::uint32_t n = population_.begin; n < population_.end; ++n)
-            counts_[n - population_.begin] += (row[n / 64] >> (n % 64)) & 1;
+            counts_[n - population_.begin] +=
+                block.counts.empty()
+                    ? (row[n / 64] >> (n % 64)) & 1
+                    : block.counts[step * (block.counts.size() / block.n_steps) + n];
         if (t + 1 != samples_[sample_].end) continue;
         const auto best = std::max_element(counts_.begin(), counts_.end()) - counts_.begin();
         if (!samples_[sample_].label.empty()) {
@@ -30,7 +33,7 @@ void AnswerCounter::take(const trace::BlockView& block) {
 }
 
 namespace {
-class CountingSource final : public trace::StepSource {
+class CountingSource : public trace::StepSource {
 public:
     CountingSource(std::unique_ptr<trace::StepSource> source, AnswerCounter* counter)
         : source_(std::move(source)), counter_(counter) {}
@@ -51,8 +54,26 @@ private:
 };
 }  // namespace
 
+namespace {
+/// The same of a source that follows the order of another.
+class OrderedCountingSource final : public CountingSource, public trace::OrderTaker {
+public:
+    OrderedCountingSource(std::unique_ptr<trace::StepSource> source, AnswerCounter* counter,
+                          trace::OrderTaker* taker)
+        : CountingSource(std::move(source), counter), taker_(taker) {}
+    Status give_order(std::uint32_t n_steps, std::span<const trace::TakenEvent> taken) override {
+        return taker_->give_order(n_steps, taken);
+    }
+
+private:
+    trace::OrderTaker* taker_;
+};
+}  // namespace
+
 std::unique_ptr<trace::StepSource> count_answers(std::unique_ptr<trace::StepSource> source,
                                                  AnswerCounter* counter) {
+    if (auto* taker = dynamic_cast<trace::OrderTaker*>(source.get()))
+        return std::make_unique<OrderedCountingSource>(std::move(source), counter, taker);
     return std::make_unique<CountingSource>(std::move(source), counter);
 }
 

@@ -250,9 +250,6 @@ int run(RunOptions& o, Console& console) {
                              host->cached ? "cached build" : "built in " + duration(host->seconds),
                              host->verilator));
 
-    Result<Golden> golden = open_golden(m, e, *kernel, o, console);
-    if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
-    if (!golden) return console.fail(golden.error());
     sim::DutOptions dut_options;
     dut_options.power_on_seed = m.power_on_seed;
     dut_options.fault = fault;
@@ -271,6 +268,12 @@ int run(RunOptions& o, Console& console) {
         console.step(fmt::format("loaded {} words into the core, {} read back equal",
                                  with_commas(core.words_loaded()),
                                  with_commas(core.words_compared())));
+
+    // Maps may have read a part of the network from the core.
+    e.network = core.network();
+    Result<Golden> golden = open_golden(m, e, *kernel, o, console);
+    if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
+    if (!golden) return console.fail(golden.error());
 
     // Where the answers are read off, for the three models side by side.
     std::optional<trace::Population> answers;
@@ -321,6 +324,7 @@ int run(RunOptions& o, Console& console) {
     options.allow_vacuous = o.allow_vacuous;
     options.max_steps = o.steps;
     options.block_steps = o.block_steps;
+    options.lag = core.lag();
     options.stop = console.stop;
     ProgressBar bar(console, "lockstep", "timesteps");
     options.progress = [&](const lockstep::Progress& p) {

@@ -85,8 +85,8 @@ void Comparer::bind(const trace::BlockView& expected, const trace::BlockView& ac
             memory.actual = std::as_bytes(actual.spikes).data();
             memory.row_bytes = words_ * sizeof(std::uint64_t);
             if (channel.counts) {
-                expected_counts_ = expected.counts.data();
-                actual_counts_ = actual.counts.data();
+                expected_counts_ = counts_of(expected, expected_bits_);
+                actual_counts_ = counts_of(actual, actual_bits_);
             }
         } else {
             memory.expected = expected.fields[channel.expected].data();
@@ -97,6 +97,19 @@ void Comparer::bind(const trace::BlockView& expected, const trace::BlockView& ac
         }
         next_[c] = memory.care->count == 0 ? n_rows_ : search(c, 0);
     }
+}
+
+const std::uint16_t* Comparer::counts_of(const trace::BlockView& block,
+                                         std::vector<std::uint16_t>& from_bits) const {
+    if (!block.counts.empty()) return block.counts.data();
+    from_bits.assign(std::size_t{block.n_steps} * n_neurons_, 0);
+    for (std::size_t row = 0; row < block.n_steps; ++row)
+        for (std::size_t w = 0; w < words_; ++w)
+            for (std::uint64_t word = block.spikes[row * words_ + w]; word != 0; word &= word - 1) {
+                const std::size_t n = w * 64 + static_cast<std::size_t>(std::countr_zero(word));
+                if (n < n_neurons_) from_bits[row * n_neurons_ + n] = 1;
+            }
+    return from_bits.data();
 }
 
 std::uint32_t Comparer::first_unequal_row(std::size_t c, std::uint32_t from) const {

@@ -62,6 +62,9 @@ public:
     std::uint32_t n_rows() const noexcept { return n_rows_; }
 
 private:
+    /// Counts of a block; of one without them, its bits.
+    const std::uint16_t* counts_of(const trace::BlockView& block,
+                                   std::vector<std::uint16_t>& from_bits) const;
     std::uint32_t first_unequal_row(std::size_t c, std::uint32_t from) const;
     std::uint32_t search(std::size_t c, std::uint32_t from);
     bool difference_words(std::size_t c, std::uint32_t row, std::vector<std::uint64_t>& words);
@@ -74,6 +77,8 @@ private:
     std::vector<std::uint32_t> next_;  ///< per channel: first differing row not yet passed
     const std::uint16_t* expected_counts_ = nullptr;
     const std::uint16_t* actual_counts_ = nullptr;
+    std::vector<std::uint16_t> expected_bits_;
+    std::vector<std::uint16_t> actual_bits_;
     const std::uint8_t* expected_valid_ = nullptr;
     const std::uint8_t* actual_valid_ = nullptr;
     std::uint64_t values_per_step_ = 0;

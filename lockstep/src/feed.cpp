@@ -1,13 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "feed.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
 namespace spikelock::lockstep::detail {
 
+namespace {
+/// Entries of steps offset..offset+count-1, with their steps counted from offset.
+template <typename Event>
+void slice_list(std::span<const Event> list, std::uint32_t offset, std::uint32_t count,
+                std::vector<Event>& into) {
+    const auto from = std::partition_point(list.begin(), list.end(),
+                                           [&](const Event& e) { return e.step < offset; });
+    const auto to = std::partition_point(from, list.end(),
+                                         [&](const Event& e) { return e.step < offset + count; });
+    into.assign(from, to);
+    for (Event& event : into) event.step -= offset;
+}
+}  // namespace
+
 void slice(const trace::BlockView& block, const trace::Shape& shape, std::uint32_t offset,
-           std::uint32_t count, trace::BlockView& into) {
+           std::uint32_t count, Part& part) {
+    trace::BlockView& into = part.view;
+    if (shape.events) slice_list(block.events, offset, count, part.events);
+    if (shape.order) slice_list(block.taken, offset, count, part.taken);
+    into.events = part.events;
+    into.taken = part.taken;
     const std::size_t words = shape.spike_words();
     const std::size_t neurons = shape.n_neurons;
     into.first = block.first + offset;
@@ -46,6 +66,13 @@ Status Feed::check(const trace::BlockView& block) const {
     if (block.fields.size() != shape.fields.size()) return fault("wrong number of fields");
     if (!block.valid.empty() && block.valid.size() != steps) return fault("wrong size of valid");
     if (shape.counts && block.counts.size() != elements) return fault("wrong number of counts");
+    const auto in_order = [&](const auto& list) {
+        for (std::size_t i = 0; i < list.size(); ++i)
+            if (list[i].step >= steps || (i > 0 && list[i].step < list[i - 1].step)) return false;
+        return true;
+    };
+    if (!in_order(block.events)) return fault("spike events out of order");
+    if (!in_order(block.taken)) return fault("taken events out of order");
     for (std::size_t f = 0; f < block.fields.size(); ++f)
         if (block.fields[f].size() != elements * static_cast<unsigned>(shape.fields[f].bytes))
             return fault("wrong size of field " + shape.fields[f].name);

@@ -4,16 +4,30 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "spikelock/base/result.hpp"
 #include "spikelock/trace/step_source.hpp"
 
 namespace spikelock::lockstep::detail {
 
-/// Part of a block: `count` timesteps from row `offset` on. Views, nothing is copied.
+/// A part of a block, with what lists it has. Not to be copied: the view refers to the lists.
+struct Part {
+    trace::BlockView view;
+    std::vector<trace::SpikeEvent> events;
+    std::vector<trace::TakenEvent> taken;
+
+    Part() = default;
+    Part(const Part&) = delete;
+    Part& operator=(const Part&) = delete;
+};
+
+/// Part of a block: `count` timesteps from row `offset` on. Views, but for lists nothing is copied:
+/// their steps count from the start of the part.
 /// @param into  reused, so that no memory is taken in the steady state
 void slice(const trace::BlockView& block, const trace::Shape& shape, std::uint32_t offset,
-           std::uint32_t count, trace::BlockView& into);
+           std::uint32_t count, Part& into);
 
 /// Reads one source and hands out its timesteps in pieces of any size.
 class Feed {
@@ -29,11 +43,18 @@ public:
     /// The next timestep. @pre left() > 0
     std::uint64_t position() const noexcept { return view_.first + used_; }
     /// Next `count` timesteps; valid until fill() reads again.
-    void peek(std::uint32_t count, trace::BlockView& into) const {
+    void peek(std::uint32_t count, Part& into) const {
         slice(view_, source_.shape(), used_, count, into);
     }
     void advance(std::uint32_t count) noexcept { used_ += count; }
+    /// The block in hand, as it was read.
+    const trace::BlockView& block() const noexcept { return view_; }
     const std::optional<trace::SourceEnd>& end() const noexcept { return end_; }
+    /// What was read and not yet handed out is dropped: the source was found to have ended.
+    void end_with(trace::SourceEnd end) {
+        used_ = view_.n_steps;
+        end_ = std::move(end);
+    }
     trace::StepSource& source() noexcept { return source_; }
 
 private:

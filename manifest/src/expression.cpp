@@ -134,9 +134,38 @@ private:
             return inner;
         }
         if (at_ >= text_.size()) return fail("expected a number, a name or '('");
+        if (text_[at_] == '$') return call();
+        if (take("{")) {
+            Node node;
+            node.kind = Kind::Concat;
+            do {
+                if (++depth_ > kMaxDepth) return fail("nested too deeply");
+                Result<NodePtr> part = select();
+                --depth_;
+                if (!part) return part;
+                node.children.push_back(*part);
+            } while (take(","));
+            if (!take("}")) return fail("expected ',' or '}'");
+            return made(std::move(node));
+        }
         if (std::isdigit(static_cast<unsigned char>(text_[at_])) != 0) return number();
         if (name_start(text_[at_])) return name();
         return fail("expected a number, a name or '('");
+    }
+    Result<NodePtr> call() {
+        for (const std::string_view function : {"$signed", "$unsigned", "$reverse"})
+            if (take(function)) {
+                if (!take("(")) return fail("expected '('");
+                Result<NodePtr> operand = select();
+                if (!operand) return operand;
+                if (!take(")")) return fail("expected ')'");
+                Node node;
+                node.kind = Kind::Call;
+                node.text = std::string(function);
+                node.children = {*operand};
+                return made(std::move(node));
+            }
+        return fail("expected $signed, $unsigned or $reverse");
     }
     static bool name_start(char c) {
         return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '\\';
@@ -330,6 +359,12 @@ Result<std::int64_t> evaluate(
             if (!value) return value;
             return operand(*value != 0 ? 1 : 2);
         }
+        case Kind::Call:
+        case Kind::Concat:
+            return Error{Errc::BadConfig,
+                         (node.kind == Kind::Call ? node.text : "a concatenation") +
+                             " is for signals, and cannot be used here",
+                         where};
         case Kind::Binary:
             break;
     }

@@ -77,7 +77,7 @@ std::vector<FaultSpec> read_faults(const std::string& path) {
 StartupStep read_step(Section& s) {
     StartupStep step;
     step.where = s.where();
-    s.know({"reset", "set", "wait_clocks", "pulse", "load"});
+    s.know({"reset", "set", "wait_clocks", "pulse", "load", "adapter"});
     int kinds = 0;
     if (s.has("reset")) {
         step.kind = StartupStep::Kind::Reset;
@@ -109,10 +109,16 @@ StartupStep read_step(Section& s) {
         if (s.text("load") != "maps") bad("expected load = \"maps\"", s.where("load"));
         ++kinds;
     }
+    if (s.has("adapter")) {
+        step.kind = StartupStep::Kind::Call;
+        step.signal = s.text("adapter");
+        step.limit_clocks = s.integer<std::uint64_t>("limit_clocks", 100000000, 1, kMax63);
+        ++kinds;
+    }
     if (kinds != 1) {
         s.know({"active", "clocks", "value", "until", "limit_clocks"});
         s.find_misspelt();  // the better message
-        bad("expected exactly one of reset, set, wait_clocks, pulse, load",
+        bad("expected exactly one of reset, set, wait_clocks, pulse, load, adapter",
             step.where + ": [" + s.name() + "]");
     }
     s.close();
@@ -137,7 +143,16 @@ MapSpec read_map(Section& s) {
     map.lsb = s.expression("lsb");
     map.width = s.integer<std::uint32_t>("width", map.width, 1, 64);
     map.value = s.needed_expression("value", "value = \"threshold\"");
+    map.read = s.choice<bool>("direction", false, {{"write", false}, {"read", true}});
+    map.is_signed = s.flag("signed", false);
     s.close();
+    if (map.read && !map.value.empty() && map.value.root().kind != Expression::Kind::Name)
+        bad("expected the name of a network array, e.g. value = \"weight\", since direction is "
+            "\"read\"",
+            s.where("value"));
+    if (map.is_signed && !map.read)
+        bad("'signed' says how a word that is read is to be taken: expected direction = \"read\"",
+            s.where("signed"));
     if (map.address.empty() == map.memory.empty())
         bad("expected either 'address' (through the configuration port) or 'memory' (back door)",
             map.where + ": [[map]]");
@@ -265,21 +280,180 @@ void apply_override(toml::table& root, const std::string& text) {
 }
 
 TimestepSpec read_timestep(Section t) {
+    using Kind = TimestepSpec::Kind;
     TimestepSpec timestep;
     timestep.where = t.where();
-    timestep.kind = t.choice(
-        "kind", TimestepSpec::Kind::Handshake,
-        {{"handshake", TimestepSpec::Kind::Handshake}, {"clocked", TimestepSpec::Kind::Clocked}});
+    timestep.kind = t.choice("kind", Kind::Handshake,
+                             {{"handshake", Kind::Handshake},
+                              {"clocked", Kind::Clocked},
+                              {"aer", Kind::Aer},
+                              {"custom", Kind::Custom}});
     timestep.limit_clocks =
         t.integer<std::uint64_t>("limit_clocks", timestep.limit_clocks, 1, kMax63);
     timestep.clocks = t.integer<std::uint32_t>("clocks", 1, 1, 1000000);
-    if (timestep.kind == TimestepSpec::Kind::Handshake) {
+    if (timestep.kind == Kind::Handshake) {
         timestep.start = t.needed_text("start", "start = \"tick_i\"");
         timestep.done = t.needed_expression("done", "done = \"done_o\"");
+    }
+    if (timestep.kind == Kind::Handshake || timestep.kind == Kind::Aer)
         timestep.idle = t.expression("idle");
+    if (timestep.kind == Kind::Aer) {
+        timestep.tick = t.text("tick");
+        timestep.tick_address = t.expression("tick_address");
+        timestep.tick_port = t.text("tick_port");
+        timestep.tick_clocks = t.integer<std::uint32_t>("tick_clocks", 1, 1, 1000000);
+        timestep.tick_first = t.choice<bool>("tick_at", false, {{"end", false}, {"start", true}});
+        timestep.settle = t.flag("settle", !timestep.tick.empty());
+        timestep.idle_clocks = t.integer<std::uint32_t>("idle_clocks", 1, 1, 1000000);
+        timestep.quiet = t.list("quiet");
+        timestep.quiet_clocks =
+            t.integer<std::uint32_t>("quiet_clocks", timestep.quiet.empty() ? 0 : 16, 1, 1000000);
+        t.find_misspelt();
+        if (!timestep.tick.empty() && !timestep.tick_address.empty())
+            bad("expected at most one of 'tick' (a port) and 'tick_address'", t.where("tick"));
+        if (timestep.idle.empty() && timestep.quiet.empty())
+            t.missing(
+                "nothing says when a timestep has ended: expected idle = \"expression\", or quiet "
+                "= "
+                "[signals] with quiet_clocks",
+                timestep.where + ": [timestep]");
+        if (timestep.quiet.empty() && t.has("quiet_clocks"))
+            bad("'quiet_clocks' needs quiet = [signals]", t.where("quiet_clocks"));
     }
     t.close();
     return timestep;
+}
+
+/// "3/4", or a whole number.
+void read_ratio(Section& s, std::string_view key, std::uint32_t low, std::uint32_t& num,
+                std::uint32_t& den) {
+    if (!s.has(key)) {
+        s.know({key});
+        return;
+    }
+    const std::string text = s.text(key);
+    std::istringstream in(text);
+    char slash = '/';
+    std::uint32_t d = 1;
+    std::uint32_t n = 0;
+    const bool whole = text.find('/') == std::string::npos;
+    const bool digits = text.find_first_not_of("0123456789/ ") == std::string::npos;
+    if (!digits || !(in >> n) || (!whole && !(in >> slash >> d)) || slash != '/' || n < low ||
+        n > 64 || d < 1 || d > 64 || !(in >> std::ws).eof())
+        bad("expected a ratio of integers up to 64, e.g. \"1/4\", got '" + text + "'",
+            s.where(key));
+    num = n;
+    den = d;
+}
+
+InputSpec read_input(Section& s) {
+    InputSpec input;
+    input.where = s.where();
+    input.port = s.text("port");
+    s.know({"valid", "ready", "req", "ack", "bits"});
+    if (s.has("bits")) {
+        input.bits = s.expression("bits");
+        input.pulse = s.choice<bool>("hold", false, {{"timestep", false}, {"clock", true}});
+        s.close();
+        return input;
+    }
+    input.four_phase = s.has("req") || s.has("ack");
+    if (input.four_phase) {
+        input.valid = s.needed_text("req", "req = \"aer_req_i\"");
+        input.ready = s.needed_expression("ack", "ack = \"aer_ack_o\"");
+    } else {
+        input.valid = s.needed_text("valid", "valid = \"ev_valid_i\"");
+        input.ready = s.needed_expression("ready", "ready = \"ev_ready_o\"");
+    }
+    input.address = s.needed_text("address", "address = \"ev_addr_i\"");
+    input.encode = s.expression("encode");
+    s.find_misspelt();
+    if (input.four_phase && (s.has("valid") || s.has("ready")))
+        bad("expected either valid and ready, or req and ack", input.where + ": [[input]]");
+    s.close();
+    return input;
+}
+
+ObserveSpec read_observe(Section& s) {
+    using Encoding = ObserveSpec::Encoding;
+    ObserveSpec o;
+    o.where = s.where();
+    const std::string place = o.where + ": [[observe]]";
+    o.field = s.needed_text("field", "field = \"v\"");
+    o.population = s.text("population");
+    o.adapter = s.has("source");
+    if (o.adapter) (void)s.choice<int>("source", 0, {{"adapter", 0}});
+    s.know({"source"});
+    o.counts = s.flag("counts", false);
+    o.events = s.flag("events", false);
+    o.latency = s.integer<std::uint32_t>("latency", 0, 0, 64);
+    o.bits = s.integer<std::uint32_t>("bits", 0, 1, 64);
+    o.is_signed = s.flag("signed", true);
+    o.keep = s.choice<bool>("missing", false, {{"error", false}, {"keep", true}});
+    s.know({"value", "trigger", "valid", "index", "ready", "req", "ack", "phase", "encoding",
+            "inverted", "reversed", "timestep", "timestep_first", "timestep_restarts", "step_end",
+            "late"});
+    if ((o.counts || o.events) && o.field != "spike")
+        bad("expected field = \"spike\" with 'counts' or 'events'", place);
+    if (o.adapter) {
+        for (const char* key : {"value", "valid", "index", "req", "trigger"})
+            if (s.has(key)) bad("the adapter gives this field: unexpected key", s.where(key));
+        s.close();
+        return o;
+    }
+    o.value = s.expression("value");
+    o.trigger = s.expression("trigger");
+    o.four_phase = s.has("req") || s.has("ack");
+    if (o.four_phase && (s.has("valid") || s.has("ready")))
+        bad("expected either valid and ready, or req and ack", place);
+    o.valid = s.expression(o.four_phase ? "req" : "valid");
+    o.index = s.expression("index");
+    o.ready = s.text(o.four_phase ? "ack" : "ready");
+    o.after_edge =
+        s.choice<bool>("phase", o.valid.empty(), {{"after_edge", true}, {"before_edge", false}});
+    o.encoding = s.choice<Encoding>("encoding", o.encoding,
+                                    {{"twos_complement", Encoding::TwosComplement},
+                                     {"sign_magnitude", Encoding::SignMagnitude},
+                                     {"ones_complement", Encoding::OnesComplement},
+                                     {"offset", Encoding::Offset}});
+    o.inverted = s.flag("inverted", false);
+    o.reversed = s.flag("reversed", false);
+    o.timestep = s.expression("timestep");
+    o.timestep_first = s.integer<std::uint64_t>("timestep_first", 0, 0, kMax63);
+    o.timestep_restarts = s.flag("timestep_restarts", false);
+    o.marker = s.expression("step_end");
+    o.late = s.integer<std::uint32_t>("late", 0, 0, 64);
+    s.find_misspelt();
+    if (o.four_phase && (o.valid.empty() || o.ready.empty()))
+        bad("a 4-phase handshake needs both 'req' and 'ack'", place);
+    if (!o.valid.empty() && o.index.empty()) bad("'valid' needs 'index' (the neuron)", place);
+    if (o.valid.empty() && !o.index.empty()) bad("'index' needs 'valid'", place);
+    if (o.valid.empty() && o.value.empty())
+        s.missing("expected 'value' (sampled each timestep) or 'valid' and 'index' (a stream)",
+                  place);
+    if (!o.valid.empty() && o.value.empty() && o.field != "spike")
+        s.missing("missing key 'value' of the stream", place);
+    if (!o.valid.empty() && !o.trigger.empty())
+        bad("'trigger' is for a value of every neuron; a stream has 'valid'", s.where("trigger"));
+    if (o.strobed() && !o.ready.empty() && o.after_edge)
+        bad("a handshake is sampled before the edge: expected phase = \"before_edge\"",
+            s.where("phase"));
+    if (o.counts && !o.strobed())
+        bad("only a stream can show several spikes of a neuron: 'counts' needs 'valid' and 'index'",
+            s.where("counts"));
+    if (o.events && !o.strobed())
+        bad("only a stream has an order: 'events' needs 'valid' and 'index'", s.where("events"));
+    if (!o.timestep.empty() && !o.marker.empty())
+        bad("expected at most one of 'timestep' and 'step_end'", place);
+    if ((!o.timestep.empty() || !o.marker.empty()) && !o.strobed())
+        bad("'timestep' and 'step_end' say where the events of a stream belong", place);
+    if (o.late > 0 && o.timestep.empty() && o.marker.empty())
+        bad("'late' needs 'timestep' or 'step_end', which say where an event belongs",
+            s.where("late"));
+    if (o.latency > 0 && (!o.timestep.empty() || !o.marker.empty()))
+        bad("expected at most one of 'latency' and 'timestep' or 'step_end'", s.where("latency"));
+    s.close();
+    return o;
 }
 
 /// Everything that is about the core: how it is built, driven and observed.
@@ -293,6 +467,15 @@ void read_core_sections(Section& top, Manifest& m) {
     if (!top.has("clock"))
         top.missing("missing key 'clock', e.g. clock = \"clk_i\" before the first section", path);
     m.clock = top.text("clock");
+    for (Section& s : top.tables("extra_clock")) {
+        ExtraClockSpec clock;
+        clock.where = s.where();
+        clock.port = s.needed_text("port", "port = \"clk_slow_i\"");
+        read_ratio(s, "ratio", 1, clock.ratio_num, clock.ratio_den);
+        read_ratio(s, "phase", 0, clock.phase_num, clock.phase_den);
+        s.close();
+        m.extra_clocks.push_back(std::move(clock));
+    }
 
     if (Section s = top.table("config"); s.present()) {
         ConfigPort port;
@@ -313,17 +496,37 @@ void read_core_sections(Section& top, Manifest& m) {
     if (Section t = top.table("timestep"); t.present())
         m.timestep = read_timestep(std::move(t));
     else
-        top.missing("missing section [timestep]: kind = \"handshake\" or \"clocked\"", path);
+        top.missing(
+            "missing section [timestep]: kind = \"handshake\", \"clocked\", \"aer\" or \"custom\"",
+            path);
 
-    for (Section& s : top.tables("input")) {
-        InputSpec input;
-        input.where = s.where();
-        input.port = s.text("port");
-        input.valid = s.needed_text("valid", "valid = \"ev_valid_i\"");
-        input.ready = s.needed_expression("ready", "ready = \"ev_ready_o\"");
-        input.address = s.needed_text("address", "address = \"ev_addr_i\"");
+    for (Section& s : top.tables("input")) m.inputs.push_back(read_input(s));
+    for (Section& s : top.tables("taken")) {
+        TakenSpec taken;
+        taken.where = s.where();
+        taken.valid = s.needed_expression("valid", "valid = \"u_core.pop\"");
+        using Kind = TakenSpec::Kind;
+        taken.kind = s.choice<Kind>(
+            "kind", Kind::External,
+            {{"external", Kind::External}, {"internal", Kind::Internal}, {"tick", Kind::Tick}});
+        if (taken.kind != Kind::Tick)
+            taken.index = s.needed_expression("index", "index = \"u_core.pop_addr\"");
+        taken.port = s.text("port");
         s.close();
-        m.inputs.push_back(std::move(input));
+        m.taken.push_back(std::move(taken));
+    }
+    if (Section s = top.table("adapter"); s.present()) {
+        m.adapter.where = s.where();
+        if (s.has("file"))
+            m.adapter.file = needed_file(m.folder, s.text("file"), s.where("file"));
+        else
+            s.missing_key("file", "file = \"adapter.cpp\"");
+        s.know({"file"});
+        m.adapter.flags = s.list("flags");
+        m.adapter.signals = s.list("signals");
+        m.adapter.order = s.flag("order", false);
+        for (const auto& [name, value] : s.scalars("options")) m.adapter.options[name] = value;
+        s.close();
     }
     for (Section& s : top.tables("side_band")) {
         SideBandSpec band;
@@ -333,26 +536,7 @@ void read_core_sections(Section& top, Manifest& m) {
         s.close();
         m.side_bands.push_back(std::move(band));
     }
-    for (Section& s : top.tables("observe")) {
-        ObserveSpec o;
-        o.where = s.where();
-        o.field = s.needed_text("field", "field = \"v\"");
-        o.value = s.expression("value");
-        o.valid = s.expression("valid");
-        o.index = s.expression("index");
-        o.ready = s.text("ready");
-        o.after_edge =
-            s.choice<bool>("phase", true, {{"after_edge", true}, {"before_edge", false}});
-        s.close();
-        if (!o.valid.empty() && o.index.empty())
-            bad("'valid' needs 'index' (the neuron)", o.where + ": [[observe]]");
-        if (o.valid.empty() && o.value.empty())
-            bad("expected 'value' (sampled each timestep) or 'valid' and 'index' (a stream)",
-                o.where + ": [[observe]]");
-        if (!o.valid.empty() && o.value.empty() && o.field != "spike")
-            bad("missing key 'value' of the stream", o.where + ": [[observe]]");
-        m.observe.push_back(std::move(o));
-    }
+    for (Section& s : top.tables("observe")) m.observe.push_back(read_observe(s));
     if (m.observe.empty())
         top.missing("nothing is observed: expected [[observe]] entries, e.g. field = \"spike\"",
                     path);
@@ -388,6 +572,23 @@ std::string content_of(const std::string& path) {
     return content;
 }
 
+/// What must fit together across sections.
+void check_together(const Manifest& m) {
+    using Kind = TimestepSpec::Kind;
+    if (m.timestep.kind == Kind::Custom && !m.adapter.given())
+        bad("kind = \"custom\" needs a section [adapter] with file = \"adapter.cpp\"",
+            m.timestep.where + ": [timestep]");
+    const auto only_with_adapter = [&](bool used, const std::string& what, const std::string& at) {
+        if (used && !m.adapter.given())
+            bad(what + " needs a section [adapter] with file = \"adapter.cpp\"", at);
+    };
+    for (const auto* list : {&m.startup, &m.clear})
+        for (const StartupStep& step : *list)
+            only_with_adapter(step.kind == StartupStep::Kind::Call, "adapter = \"...\"",
+                              step.where);
+    for (const ObserveSpec& o : m.observe)
+        only_with_adapter(o.adapter, "source = \"adapter\"", o.where);
+}
 Manifest read(std::string_view text, const std::string& path,
               const std::vector<std::string>& overrides, CoreNeed need) {
     toml::table root;
@@ -415,12 +616,23 @@ Manifest read(std::string_view text, const std::string& path,
         s.close();
     }
     top.close();
+    check_together(m);
     return m;
 }
 
 void add_names(std::vector<std::string>& names, const Expression& expression) {
     for (const std::string& name : expression.names()) names.push_back(name);
 }
+
+/// A port or a slice of one, as a driven signal is given; what is no expression is told later.
+void add_driven(std::vector<std::string>& names, const std::string& text) {
+    if (text.empty()) return;
+    if (Result<Expression> parsed = Expression::parse(text, {}))
+        add_names(names, *parsed);
+    else
+        names.push_back(text);
+}
+
 }  // namespace
 
 Result<Manifest> parse_manifest(std::string_view text, const std::string& path,
@@ -445,39 +657,46 @@ Result<Manifest> load_manifest(const std::string& path, const std::vector<std::s
 
 std::vector<std::string> Manifest::signal_names() const {
     std::vector<std::string> names = {clock};
+    for (const ExtraClockSpec& extra : extra_clocks) names.push_back(extra.port);
     if (config) {
         for (const std::string* name :
              {&config->write, &config->address, &config->data, &config->read_data})
-            names.push_back(*name);
+            add_driven(names, *name);
     }
     for (const auto* list : {&startup, &clear})
         for (const StartupStep& step : *list) {
-            names.push_back(step.signal);
+            if (step.kind != StartupStep::Kind::Call) add_driven(names, step.signal);
             add_names(names, step.until);
         }
     for (const MapSpec& map : maps) names.push_back(map.memory);
-    names.push_back(timestep.start);
+    add_driven(names, timestep.start);
+    add_driven(names, timestep.tick);
+    for (const std::string& text : timestep.quiet) add_driven(names, text);
     add_names(names, timestep.done);
     add_names(names, timestep.idle);
     for (const InputSpec& input : inputs) {
-        names.push_back(input.valid);
-        names.push_back(input.address);
+        add_driven(names, input.valid);
+        add_driven(names, input.address);
         add_names(names, input.ready);
+        add_names(names, input.bits);
     }
+    for (const TakenSpec& t : taken) {
+        add_names(names, t.valid);
+        add_names(names, t.index);
+    }
+    for (const std::string& name : adapter.signals) names.push_back(name);
     for (const SideBandSpec& band : side_bands) add_names(names, band.target);
     for (const ObserveSpec& o : observe) {
-        add_names(names, o.value);
-        add_names(names, o.valid);
-        add_names(names, o.index);
-        names.push_back(o.ready);
+        for (const Expression* e :
+             {&o.value, &o.trigger, &o.valid, &o.index, &o.timestep, &o.marker})
+            add_names(names, *e);
+        add_driven(names, o.ready);
     }
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
-    names.erase(std::remove_if(names.begin(), names.end(),
-                               [](const std::string& name) {
-                                   return name.empty() || name == "i" || name == "n";
-                               }),
-                names.end());
+    std::erase_if(names, [&](const std::string& name) {
+        return name.empty() || name == "i" || name == "n" || core.parameters.contains(name);
+    });
     return names;
 }
 

@@ -3,175 +3,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <optional>
-#include <span>
 #include <sstream>
 
+#include "resolver.hpp"
 #include "spikelock/base/text.hpp"
+#include "spikelock/golden/described_source.hpp"
+#include "spikelock/trace/step_source.hpp"
 
 namespace spikelock::manifest {
 
 namespace {
-using Node = Expression::Node;
-using Kind = Expression::Kind;
-
-struct Bad {
-    Error error;
-};
-[[noreturn]] void bad(Errc code, std::string message, std::string where) {
-    throw Bad{{code, std::move(message), std::move(where)}};
-}
-
-/// A bit field of a signal.
-struct FieldRef {
-    std::uint32_t signal = 0;
-    std::uint32_t word = 0;
-    std::uint32_t lsb = 0;
-    std::uint32_t width = 0;
-};
-
-class Resolver {
-public:
-    Resolver(const Manifest& manifest, const SignalTable& table, Plan& plan)
-        : manifest_(manifest), table_(table), plan_(plan) {}
-
-    const Signal& signal(const std::string& name, const std::string& where) const {
-        const auto found = table_.find(name);
-        if (found != table_.end()) return found->second;
-        std::vector<std::string> names;
-        for (const auto& [known, s] : table_) names.push_back(known);
-        bad(Errc::NotFound, "the core has no signal '" + name + "'" + did_you_mean(name, names),
-            where);
-    }
-    std::uint32_t index(const std::string& name, const std::string& where) {
-        signal(name, where);
-        const auto found = std::find(plan_.signals.begin(), plan_.signals.end(), name);
-        if (found != plan_.signals.end())
-            return static_cast<std::uint32_t>(found - plan_.signals.begin());
-        plan_.signals.push_back(name);
-        return static_cast<std::uint32_t>(plan_.signals.size() - 1);
-    }
-    FieldRef whole(const std::string& name, const std::string& where) {
-        const Signal& s = signal(name, where);
-        return {index(name, where), 0, 0, s.bits};
-    }
-    /// A port that is driven, at most 64 bits.
-    FieldRef input(const std::string& name, const std::string& where) {
-        const Signal& s = signal(name, where);
-        if (s.kind != "in")
-            bad(Errc::BadConfig,
-                "'" + name + "' is not an input port of the core (it is " + s.kind + ")", where);
-        if (s.bits > 64)
-            bad(Errc::BadConfig,
-                "'" + name + "' has " + std::to_string(s.bits) +
-                    " bits, at most 64 can be driven at once",
-                where);
-        return whole(name, where);
-    }
-    /// The bit field that a name, bit select or slice means; `i` stands for the neuron.
-    FieldRef field(const Node& node, const std::string& where, std::optional<std::int64_t> i) {
-        const auto lookup = [&](const std::string& name) -> Result<std::int64_t> {
-            if ((name == "i" || name == "n") && i) return *i;
-            return Error{Errc::BadConfig,
-                         "'" + name + "' cannot be used in an index here; only i is known", where};
-        };
-        const auto number = [&](const Node& n) {
-            Result<std::int64_t> value = evaluate(n, where, lookup);
-            if (!value) throw Bad{value.error()};
-            return *value;
-        };
-        if (node.kind == Kind::Name) {
-            Result<std::string> name = resolved_name(node, where, lookup);
-            if (!name) throw Bad{name.error()};
-            return whole(*name, where);
-        }
-        if (node.kind != Kind::Bit && node.kind != Kind::Slice)
-            bad(Errc::BadConfig, "expected a signal, a bit or a slice of one", where);
-        FieldRef base = field(*node.children[0], where, i);
-        const Signal& s = table_.at(plan_.signals[base.signal]);
-        const bool word_select =
-            node.kind == Kind::Bit && s.words > 1 && node.children[0]->kind == Kind::Name;
-        std::int64_t low = number(*node.children[1]);
-        std::int64_t width = 1;
-        if (word_select) {
-            if (low < 0 || low >= s.words)
-                bad(Errc::BadConfig,
-                    "word " + std::to_string(low) + " of " + plan_.signals[base.signal] +
-                        ", which has " + std::to_string(s.words),
-                    where);
-            base.word = static_cast<std::uint32_t>(low);
-            return base;
-        }
-        if (node.kind == Kind::Slice) {
-            const std::int64_t second = number(*node.children[2]);
-            width = node.plus_slice ? second : low - second + 1;
-            if (!node.plus_slice) low = second;
-        }
-        if (low < 0 || width < 1 || low + width > base.width)
-            bad(Errc::Mismatch,
-                "bits " + std::to_string(low) + "+:" + std::to_string(width) + " of " +
-                    plan_.signals[base.signal] + ", which has " + std::to_string(base.width) +
-                    " bits",
-                where);
-        base.lsb += static_cast<std::uint32_t>(low);
-        base.width = static_cast<std::uint32_t>(width);
-        return base;
-    }
-    static void put(std::ostream& out, const FieldRef& f) {
-        out << ' ' << f.signal << ' ' << f.word << ' ' << f.lsb << ' ' << f.width;
-    }
-    FieldRef checked(FieldRef f, const std::string& where) const {
-        if (f.width > 64)
-            bad(Errc::BadConfig,
-                plan_.signals[f.signal] + " has " + std::to_string(f.width) +
-                    " bits; take a slice of at most 64",
-                where);
-        return f;
-    }
-    /// " <count> <postfix tokens>"
-    void put(std::ostream& out, const Expression& e) {
-        std::vector<std::string> tokens;
-        emit(e.root(), e.where(), tokens);
-        if (tokens.size() > 30) bad(Errc::Limit, "the expression is too long", e.where());
-        out << ' ' << tokens.size();
-        for (const std::string& token : tokens) out << ' ' << token;
-    }
-    bool plain(const Expression& e) const {
-        return e.root().kind == Kind::Name || e.root().kind == Kind::Bit ||
-               e.root().kind == Kind::Slice;
-    }
-
-private:
-    void emit(const Node& node, const std::string& where, std::vector<std::string>& tokens) {
-        switch (node.kind) {
-            case Kind::Number:
-                tokens.push_back("# " + std::to_string(static_cast<std::uint64_t>(node.number)));
-                return;
-            case Kind::Name:
-            case Kind::Bit:
-            case Kind::Slice: {
-                std::ostringstream out;
-                out << '@';
-                put(out, checked(field(node, where, std::nullopt), where));
-                tokens.push_back(out.str());
-                return;
-            }
-            case Kind::Unary:
-                emit(*node.children[0], where, tokens);
-                tokens.push_back(node.text == "-" ? "neg" : node.text);
-                return;
-            case Kind::Binary:
-            case Kind::Select:
-                for (const auto& child : node.children) emit(*child, where, tokens);
-                tokens.push_back(node.kind == Kind::Select ? "?:" : node.text);
-                return;
-        }
-    }
-    const Manifest& manifest_;
-    const SignalTable& table_;
-    Plan& plan_;
-};
+using detail::FieldRef;
+using detail::plan_error;
+using detail::PlanError;
+using detail::Resolver;
+using detail::Sized;
 
 void put_steps(std::ostream& out, Resolver& r, const std::vector<StartupStep>& steps,
                const std::string& name, bool one_each) {
@@ -182,22 +29,24 @@ void put_steps(std::ostream& out, Resolver& r, const std::vector<StartupStep>& s
         switch (step.kind) {
             case StartupStep::Kind::Load:
                 if (!one_each)
-                    bad(Errc::BadConfig, "'load' is only possible in [[startup]]", step.where);
+                    plan_error(Errc::BadConfig, "'load' is only possible in [[startup]]",
+                               step.where);
                 break;
             case StartupStep::Kind::Reset: {
                 const FieldRef f = r.input(step.signal, step.where);
-                const int active = step.active_low ? 0 : 1;
-                const auto set = [&](int value) {
+                const std::uint64_t all = f.width >= 64 ? ~0ULL : (1ULL << f.width) - 1;
+                const std::uint64_t active = step.active_low ? 0 : all;
+                const auto set = [&](std::uint64_t value) {
                     out << "set";
                     Resolver::put(out, f);
                     out << ' ' << value << '\n';
                 };
                 // An edge in any case, but no clock before it: what is on the registers at power-on
                 // must not be acted on, or checked.
-                set(1 - active);
+                set(all - active);
                 set(active);
                 out << "clocks " << step.clocks << '\n';
-                set(1 - active);
+                set(all - active);
                 out << "clocks 1\n";
                 break;
             }
@@ -216,6 +65,9 @@ void put_steps(std::ostream& out, Resolver& r, const std::vector<StartupStep>& s
                 r.put(out, step.until);
                 out << " '" << step.until.text() << "' after " << step.signal << '\n';
                 break;
+            case StartupStep::Kind::Call:
+                out << "call " << step.limit_clocks << ' ' << step.signal << '\n';
+                break;
         }
     }
 }
@@ -227,410 +79,576 @@ std::string width_message(const std::string& what, std::uint32_t bits, const std
            " bits; give the core and [network.quantise] the same width";
 }
 
-Plan make_plan(const Manifest& m, const SignalTable& table, const golden::Network& network) {
-    Plan plan;
-    Resolver r(m, table, plan);
-    const trace::Shape golden_shape = network.shape();
-    plan.shape = golden_shape;
-    plan.shape.fields.clear();
-    std::ostringstream body;
-    const std::string file = m.path;
-
-    body << "neurons " << network.n_neurons() << '\n';
-    body << "clock";
-    Resolver::put(body, r.input(m.clock, file + ": clock"));
-    body << '\n';
-    if (m.config) {
-        body << "config " << m.config->read_latency;
-        for (const std::string* name : {&m.config->write, &m.config->address, &m.config->data})
-            Resolver::put(body, r.input(*name, file + ": [config]"));
-        body << '\n';
-        if (!m.config->read_data.empty()) {
-            body << "config_read";
-            Resolver::put(body, r.checked(r.whole(m.config->read_data, file + ": [config]"),
-                                          file + ": [config]"));
-            body << '\n';
-        }
-    }
-    const TimestepSpec& t = m.timestep;
-    const bool handshake = t.kind == TimestepSpec::Kind::Handshake;
-    body << "timestep " << (handshake ? "handshake" : "clocked") << ' ' << t.limit_clocks << ' '
-         << t.clocks << '\n';
-    if (handshake) {
-        body << "start";
-        Resolver::put(body, r.input(t.start, t.where + ": timestep.start"));
-        body << "\ndone";
-        r.put(body, t.done);
-        body << '\n';
-        if (!t.idle.empty()) {
-            body << "idle";
-            r.put(body, t.idle);
-            body << '\n';
-        }
-    }
-    // Input ports, in the order of the network's.
-    if (handshake) {
-        for (std::size_t p = 0; p < network.ports.size(); ++p) {
-            const auto& label = network.ports[p].label;
-            const auto found =
-                std::find_if(m.inputs.begin(), m.inputs.end(), [&](const InputSpec& i) {
-                    return i.port == label || (i.port.empty() && network.ports.size() == 1);
-                });
-            if (found == m.inputs.end())
-                bad(Errc::BadConfig, "no [[input]] for the network's input port '" + label + "'",
-                    file);
-            const FieldRef address = r.input(found->address, found->where);
-            const std::uint32_t last = network.ports[p].end == 0 ? 0 : network.ports[p].end - 1;
-            if (address.width < 32 && (last >> address.width) != 0)
-                bad(Errc::Mismatch,
-                    "'" + found->address + "' has " + std::to_string(address.width) +
-                        " bits, but the network has axons up to " + std::to_string(last),
-                    found->where);
-            body << "input " << p;
-            Resolver::put(body, r.input(found->valid, found->where));
-            Resolver::put(body, address);
-            r.put(body, found->ready);
-            body << '\n';
-        }
-        for (const InputSpec& input : m.inputs) {
-            if (input.port.empty()) continue;
-            std::vector<std::string> labels;
-            for (const auto& port : network.ports) labels.push_back(port.label);
-            if (std::find(labels.begin(), labels.end(), input.port) == labels.end())
-                bad(Errc::NotFound,
-                    "the network has no input port '" + input.port + "'" +
-                        did_you_mean(input.port, labels),
-                    input.where);
-        }
-    }
-    const std::uint32_t n = network.n_neurons();
-    for (const SideBandSpec& band : m.side_bands) {
-        std::ostringstream cells;
-        std::uint32_t width = 0;
-        for (std::uint32_t i = 0; i < n; ++i) {
-            const FieldRef f = r.checked(r.field(band.target.root(), band.where, i), band.where);
-            if (table.at(plan.signals[f.signal]).kind != "in")
-                bad(Errc::BadConfig,
-                    "'" + plan.signals[f.signal] + "' is not an input port of the core",
-                    band.where);
-            width = std::max(width, f.width);
-            Resolver::put(cells, f);
-        }
-        const auto bytes = static_cast<std::uint32_t>(width <= 8 ? 1 : width <= 16 ? 2 : 4);
-        plan.side_bands.push_back(band.name);
-        plan.side_band_bytes.push_back(bytes);
-        body << "sideband " << n << ' ' << bytes << " at" << cells.str() << '\n';
-    }
-
-    // Observed fields in the golden's causal order; strobes that share valid and index are one.
-    struct Stream {
-        std::string valid;
-        std::string index;
-        std::string ready;
-        std::ostringstream text;
-    };
-    std::vector<Stream> streams;
-    const auto stream_for = [&](const ObserveSpec& o) -> Stream& {
-        for (Stream& s : streams)
-            if (s.valid == o.valid.text() && s.index == o.index.text() && s.ready == o.ready &&
-                o.field != "spike")
-                return s;
-        Stream& s = streams.emplace_back();
-        s.valid = o.valid.text();
-        s.index = o.index.text();
-        s.ready = o.ready;
-        s.text << "strobe " << (o.field == "spike" ? 1 : 0) << ' ' << (o.ready.empty() ? 0 : 1);
-        if (!o.ready.empty()) Resolver::put(s.text, r.input(o.ready, o.where));
-        r.put(s.text, o.valid);
-        r.put(s.text, o.index);
-        s.text << '\n';
-        return s;
-    };
-    std::vector<std::string> known = {"spike"};
-    for (const auto& field : golden_shape.fields) known.push_back(field.name);
-    std::optional<bool> after_edge;
-    std::ostringstream fields;
-    bool spike_seen = false;
-    for (const ObserveSpec& o : m.observe)
-        if (std::find(known.begin(), known.end(), o.field) == known.end() && o.field != "u" &&
-            o.field != "refr")
-            bad(Errc::NotFound, "unknown field '" + o.field + "'" + did_you_mean(o.field, known),
-                o.where + ": [[observe]]");
-    const auto phase = [&](const ObserveSpec& o) {
-        if (after_edge && *after_edge != o.after_edge)
-            bad(Errc::Unsupported, "all values sampled once a timestep must have the same phase",
-                o.where);
-        after_edge = o.after_edge;
-    };
-    for (const auto& spec : golden_shape.fields) {
-        const auto found = std::find_if(m.observe.begin(), m.observe.end(),
-                                        [&](const ObserveSpec& o) { return o.field == spec.name; });
-        if (found == m.observe.end()) continue;
-        const auto field_index = plan.shape.fields.size();
-        plan.shape.fields.push_back(spec);
-        fields << "field " << spec.name << ' ' << spec.bytes << ' ' << spec.bits << ' '
-               << (spec.is_signed ? 1 : 0) << '\n';
-        if (!found->valid.empty()) {
-            Stream& s = stream_for(*found);
-            if (r.plain(found->value)) {
-                const FieldRef f = r.field(found->value.root(), found->where, std::nullopt);
-                if (f.width != static_cast<std::uint32_t>(spec.bits))
-                    bad(Errc::Mismatch,
-                        width_message("'" + found->value.text() + "'", f.width, spec.name,
-                                      spec.bits),
-                        found->where);
-            }
-            s.text << "value " << field_index;
-            r.put(s.text, found->value);
-            s.text << '\n';
-        } else {
-            phase(*found);
-            fields << "gather " << field_index;
-            for (std::uint32_t i = 0; i < n; ++i) {
-                const FieldRef f =
-                    r.checked(r.field(found->value.root(), found->where, i), found->where);
-                if (f.width != static_cast<std::uint32_t>(spec.bits))
-                    bad(Errc::Mismatch,
-                        width_message("'" + found->value.text() + "'", f.width, spec.name,
-                                      spec.bits),
-                        found->where);
-                Resolver::put(fields, f);
-            }
-            fields << '\n';
-        }
-    }
-    for (const ObserveSpec& o : m.observe) {
-        if (o.field != "spike") continue;
-        spike_seen = true;
-        if (!o.valid.empty()) {
-            stream_for(o);
-        } else {
-            phase(o);
-            fields << "spikes";
-            for (std::uint32_t i = 0; i < n; ++i) {
-                const FieldRef f = r.field(o.value.root(), o.where, i);
-                if (f.width != 1)
-                    bad(Errc::Mismatch,
-                        "'" + o.value.text() + "' is " + std::to_string(f.width) +
-                            " bits wide; a spike has 1, e.g. spike_o[i]",
-                        o.where);
-                Resolver::put(fields, f);
-            }
-            fields << '\n';
-        }
-    }
-    if (!spike_seen)
-        bad(Errc::BadConfig,
-            "spikes are not observed: expected an [[observe]] with field = \"spike\"", file);
-    fields << "phase " << (after_edge.value_or(true) ? "after_edge" : "before_edge") << '\n';
-    for (const Stream& s : streams) fields << s.text.str();
-
-    put_steps(body, r, m.startup, "startup", true);
-    if (!m.clear.empty()) put_steps(body, r, m.clear, "clear", false);
-    plan.startup = m.startup;
-
-    const auto share = [](double p) {
-        return static_cast<std::uint32_t>(std::lround(p * 65536.0));
-    };
-    fields << "pacing " << (m.pacing.drain ? "drain" : "burst") << ' '
-           << share(m.pacing.gap_probability) << ' ' << m.pacing.gap_clocks << ' '
-           << share(m.pacing.stall_probability) << ' ' << m.stimulus.seed << '\n';
-
-    for (const MapSpec& map : m.maps)
-        if (!map.memory.empty()) r.index(map.memory, map.where);
-
-    std::ostringstream text;
-    for (const std::string& name : plan.signals) text << "sig " << name << '\n';
-    text << body.str() << fields.str();
-    plan.text = text.str();
-    return plan;
+bool converts(const ObserveSpec& o) {
+    return o.inverted || o.reversed || o.encoding != ObserveSpec::Encoding::TwosComplement;
 }
 
-/// Names and values of one element of a map.
-using Values = std::vector<std::pair<const char*, std::int64_t>>;
-
-std::uint64_t value_of(const Expression& e, const Values& values) {
-    Result<std::int64_t> result = e.evaluate([&](const std::string& name) -> Result<std::int64_t> {
-        for (const auto& [known, value] : values)
-            if (name == known) return value;
-        std::vector<std::string> names;
-        for (const auto& [known, value] : values) names.emplace_back(known);
-        return Error{
-            Errc::NotFound,
-            "unknown name '" + name + "' in a [[map]] expression" + did_you_mean(name, names),
-            e.where()};
-    });
-    if (!result) throw Bad{result.error()};
-    return static_cast<std::uint64_t>(*result);
+/// Appends what turns `w` bits as they stand into a number, as an entry says.
+void convert(std::vector<std::string>& tokens, const ObserveSpec& o, std::uint32_t w) {
+    using Encoding = ObserveSpec::Encoding;
+    const auto constant = [](std::uint64_t value) { return "# " + std::to_string(value); };
+    const std::uint64_t all = w >= 64 ? ~0ULL : (1ULL << w) - 1;
+    const std::uint64_t magnitude = all >> 1;
+    const auto add = [&tokens](std::initializer_list<std::string> more) {
+        tokens.insert(tokens.end(), more);
+    };
+    if (o.reversed) add({"rev " + std::to_string(w)});
+    if (o.inverted) add({constant(all), "^"});
+    if (o.encoding == Encoding::TwosComplement) return;
+    if (o.encoding == Encoding::Offset) {
+        add({constant(magnitude + 1), "-"});
+        return;
+    }
+    const std::vector<std::string> raw = tokens;  // sign ? -magnitude : magnitude
+    add({constant(w - 1), ">>"});
+    tokens.insert(tokens.end(), raw.begin(), raw.end());
+    if (o.encoding == Encoding::OnesComplement) add({"~"});
+    add({constant(magnitude), "&", "neg"});
+    tokens.insert(tokens.end(), raw.begin(), raw.end());
+    add({constant(magnitude), "&", "?:"});
 }
 
-/// Whether a row's synapses go to consecutive targets with one delay, which some cores store
-/// densely.
-struct RowShape {
-    bool dense = false;
-    std::uint32_t base = 0;  ///< first target; 0 for an empty row, as is the delay
-    std::uint32_t delay = 0;
+/// Neurons begin..end-1 of an [[observe]] entry.
+struct Range {
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
 };
 
-RowShape shape_of(std::span<const golden::Synapse> row) {
-    if (row.empty()) return {};
-    RowShape shape{true, row[0].target, row[0].delay};
-    for (std::size_t i = 1; i < row.size(); ++i)
-        shape.dense = shape.dense && row[i].target == shape.base + i && row[i].delay == shape.delay;
-    return shape;
-}
+/// Turns manifest, signals and network into the text for the host. Throws PlanError.
+class Planner {
+public:
+    Planner(const Manifest& m, const SignalTable& table, const golden::Network& network)
+        : m_(m), table_(table), network_(network), r_(m, table, plan_) {}
 
-std::vector<MapWord> make_words(const Manifest& m, const Plan& plan, const SignalTable& table,
-                                const golden::Network& net) {
-    std::vector<MapWord> words;
-    const auto add = [&](std::uint32_t map_index, const Values& values, const std::string& what) {
-        const MapSpec& map = m.maps[map_index];
-        MapWord word;
-        word.map = map_index;
-        word.width = map.width;
-        word.what = what;
-        const auto value = static_cast<std::int64_t>(value_of(map.value, values));
-        const std::uint64_t mask = map.width == 64 ? ~0ULL : (1ULL << map.width) - 1;
-        const bool fits = map.width == 64 || (value >= -(1LL << (map.width - 1)) &&
-                                              value <= static_cast<std::int64_t>(mask));
-        if (!fits)
-            bad(Errc::BadConfig,
-                "value " + std::to_string(value) + " of " + what + " does not fit in " +
-                    std::to_string(map.width) + " bits",
-                map.where + ": [[map]]");
-        word.data = static_cast<std::uint64_t>(value) & mask;
-        if (!map.address.empty()) {
-            word.address = value_of(map.address, values);
-        } else {
-            word.back_door = true;
-            word.signal = static_cast<std::uint32_t>(
-                std::find(plan.signals.begin(), plan.signals.end(), map.memory) -
-                plan.signals.begin());
-            const std::uint64_t at = map.word.empty() ? 0 : value_of(map.word, values);
-            const std::uint64_t lsb = map.lsb.empty() ? 0 : value_of(map.lsb, values);
-            const Signal& s = table.at(map.memory);
-            if (at >= s.words)
-                bad(Errc::Mismatch,
-                    "word " + std::to_string(at) + " of '" + map.memory + "' for " + what +
-                        ", which has " + std::to_string(s.words) + " words",
-                    map.where + ": [[map]]");
-            if (lsb + map.width > s.bits)
-                bad(Errc::Mismatch,
-                    "bits " + std::to_string(lsb) + "+:" + std::to_string(map.width) + " of '" +
-                        map.memory + "', which has " + std::to_string(s.bits),
-                    map.where + ": [[map]]");
-            word.word = static_cast<std::uint32_t>(at);
-            word.lsb = static_cast<std::uint32_t>(lsb);
-        }
-        words.push_back(std::move(word));
+    Plan make() {
+        plan_.shape = network_.shape();
+        golden_fields_ = std::move(plan_.shape.fields);
+        plan_.shape.fields.clear();
+        body_ << "neurons " << network_.n_neurons() << ' ' << network_.n_axons() << '\n';
+        put_clocks();
+        put_config();
+        put_timestep();
+        put_inputs();
+        put_side_bands();
+        put_observations();
+        put_taken();
+        put_steps(body_, r_, m_.startup, "startup", true);
+        if (!m_.clear.empty()) put_steps(body_, r_, m_.clear, "clear", false);
+        plan_.startup = m_.startup;
+        put_pacing();
+        for (const auto& [name, value] : m_.adapter.options)
+            fields_ << "option " << name << ' ' << value << '\n';
+        for (const MapSpec& map : m_.maps)
+            if (!map.memory.empty()) r_.index(map.memory, map.where);
+
+        std::ostringstream text;
+        for (const std::string& name : plan_.signals) text << "sig " << name << '\n';
+        // Fields and what they cover come before the parts and streams that refer to them.
+        text << body_.str() << declarations_.str() << fields_.str();
+        for (const Stream& s : streams_) text << s.text.str();
+        plan_.text = text.str();
+        return std::move(plan_);
+    }
+
+private:
+    /// Values that share valid, index and all else are one stream.
+    struct Stream {
+        std::string key;
+        std::size_t cover = 0;
+        std::ostringstream text;
     };
-    const golden::Arithmetic& a = net.arithmetic;
-    for (std::uint32_t index = 0; index < m.maps.size(); ++index) {
-        switch (m.maps[index].array) {
-            case MapSpec::Array::Global:
-                add(index,
-                    {{"leak_mode", static_cast<int>(a.leak_mode)},
-                     {"rounding", static_cast<int>(a.rounding)},
-                     {"v_overflow", static_cast<int>(a.v_overflow)},
-                     {"acc_overflow", static_cast<int>(a.acc_overflow)},
-                     {"compare", static_cast<int>(a.compare)},
-                     {"reset_mode", static_cast<int>(a.reset_mode)},
-                     {"weight_shift", a.weight_shift},
-                     {"u_shift", a.u_shift},
-                     {"n_neurons", net.n_neurons()},
-                     {"n_axons", net.n_axons()},
-                     {"n_synapses", static_cast<std::int64_t>(net.synapses.size())},
-                     {"threshold", net.neurons.empty() ? 0 : net.neurons[0].threshold},
-                     {"leak", net.neurons.empty() ? 0 : net.neurons[0].leak}},
-                    "the globals");
-                break;
-            case MapSpec::Array::Neuron:
-                for (std::uint32_t n = 0; n < net.n_neurons(); ++n) {
-                    const golden::NeuronParams& p = net.neurons[n];
-                    add(index,
-                        {{"n", n},
-                         {"threshold", p.threshold},
-                         {"v_reset", p.v_reset},
-                         {"bias", p.bias},
-                         {"leak", p.leak},
-                         {"u_decay", p.u_decay},
-                         {"refractory", p.refractory},
-                         {"spiking", p.spiking},
-                         {"cuba", p.cuba}},
-                        "neuron " + std::to_string(n));
-                }
-                break;
-            case MapSpec::Array::Row:
-                for (std::uint32_t s = 0; s + 1 < net.row_begin.size(); ++s) {
-                    const RowShape row = shape_of(net.row(s));
-                    add(index,
-                        {{"s", s},
-                         {"first", net.row_begin[s]},
-                         {"length", net.row_begin[s + 1] - net.row_begin[s]},
-                         {"dense", row.dense},
-                         {"base", row.base},
-                         {"delay", row.delay},
-                         {"is_neuron", s >= net.n_axons()},
-                         {"n", static_cast<std::int64_t>(s) - net.n_axons()},
-                         {"n_axons", net.n_axons()}},
-                        "row " + std::to_string(s));
-                }
-                break;
-            case MapSpec::Array::Synapse:
-                for (std::uint32_t s = 0; s + 1 < net.row_begin.size(); ++s)
-                    for (std::uint32_t k = net.row_begin[s]; k < net.row_begin[s + 1]; ++k) {
-                        const golden::Synapse& y = net.synapses[k];
-                        add(index,
-                            {{"k", k},
-                             {"source", s},
-                             {"target", y.target},
-                             {"weight", y.weight},
-                             {"delay", y.delay}},
-                            "synapse " + std::to_string(k));
-                    }
-                break;
-            case MapSpec::Array::Dense: {
-                std::vector<std::int64_t> row(net.n_neurons());
-                for (std::uint32_t s = 0; s + 1 < net.row_begin.size(); ++s) {
-                    std::fill(row.begin(), row.end(), 0);
-                    for (const golden::Synapse& y : net.row(s)) row[y.target] += y.weight;
-                    for (std::uint32_t n = 0; n < net.n_neurons(); ++n)
-                        add(index,
-                            {{"pre", s},
-                             {"post", n},
-                             {"weight", row[n]},
-                             {"n_axons", net.n_axons()},
-                             {"n_neurons", net.n_neurons()}},
-                            "weight[" + std::to_string(s) + ", " + std::to_string(n) + "]");
-                }
-                break;
+    struct Cover {
+        bool keep = false;
+        bool once = false;
+        Range range;
+        std::vector<std::size_t> fields;
+    };
+
+    void put_clocks() {
+        body_ << "clock";
+        Resolver::put(body_, r_.input(m_.clock, m_.path + ": clock"));
+        body_ << '\n';
+        for (const ExtraClockSpec& x : m_.extra_clocks) {
+            body_ << "xclock";
+            Resolver::put(body_, r_.input(x.port, x.where));
+            body_ << ' ' << x.ratio_num << ' ' << x.ratio_den << ' ' << x.phase_num << ' '
+                  << x.phase_den << '\n';
+        }
+    }
+    void put_config() {
+        if (!m_.config) return;
+        const std::string where = m_.path + ": [config]";
+        body_ << "config " << m_.config->read_latency;
+        for (const std::string* name : {&m_.config->write, &m_.config->address, &m_.config->data})
+            Resolver::put(body_, r_.input(*name, where));
+        body_ << '\n';
+        if (m_.config->read_data.empty()) return;
+        body_ << "config_read";
+        Resolver::put(body_, r_.checked(r_.output(m_.config->read_data, where), where));
+        body_ << '\n';
+    }
+    void put_expression(const char* key, const Expression& e) {
+        if (e.empty()) return;
+        body_ << key;
+        r_.put(body_, e);
+        body_ << '\n';
+    }
+    void put_timestep() {
+        using Mode = TimestepSpec::Kind;
+        const TimestepSpec& t = m_.timestep;
+        body_ << "timestep "
+              << (t.kind == Mode::Handshake ? "handshake"
+                  : t.kind == Mode::Clocked ? "clocked"
+                  : t.kind == Mode::Aer     ? "aer"
+                                            : "custom")
+              << ' ' << t.limit_clocks << ' ' << t.clocks << '\n';
+        if (t.kind == Mode::Handshake) {
+            body_ << "start";
+            Resolver::put(body_, r_.input(t.start, t.where + ": timestep.start"));
+            body_ << '\n';
+            put_expression("done", t.done);
+        }
+        put_expression("idle", t.idle);
+        if (t.kind != Mode::Aer) return;
+        body_ << "aer " << t.tick_first << ' ' << t.settle << ' ' << t.idle_clocks << ' '
+              << t.quiet_clocks << '\n';
+        if (!t.tick.empty()) {
+            body_ << "tick " << t.tick_clocks;
+            Resolver::put(body_, r_.input(t.tick, t.where + ": timestep.tick"));
+            body_ << '\n';
+        }
+        for (const std::string& text : t.quiet) {
+            FieldRef f = r_.output(text, t.where + ": timestep.quiet");
+            const std::uint32_t end = f.lsb + f.width;
+            for (; f.lsb < end; f.lsb += 64) {
+                f.width = std::min(64U, end - f.lsb);
+                body_ << "quiet";
+                Resolver::put(body_, f);
+                body_ << '\n';
             }
         }
     }
-    if (!m.config)
-        for (const MapWord& word : words)
-            if (!word.back_door)
-                bad(Errc::BadConfig,
-                    "'address' needs a section [config] that names the configuration port",
-                    m.maps[word.map].where + ": [[map]]");
-    return words;
-}
+
+    // ---- inputs
+    std::size_t port_index(const std::string& label, const std::string& where) const {
+        if (label.empty() && network_.ports.size() == 1) return 0;
+        std::vector<std::string> labels;
+        for (std::size_t p = 0; p < network_.ports.size(); ++p) {
+            if (network_.ports[p].label == label) return p;
+            labels.push_back(network_.ports[p].label);
+        }
+        plan_error(Errc::NotFound,
+                   label.empty() ? "expected the label of one of the network's " +
+                                       std::to_string(labels.size()) + " input ports"
+                                 : "the network has no input port '" + label + "'" +
+                                       did_you_mean(label, labels),
+                   where);
+    }
+    const InputSpec* input_of(std::size_t p) const {
+        for (const InputSpec& i : m_.inputs)
+            if (i.port == network_.ports[p].label || (i.port.empty() && network_.ports.size() == 1))
+                return &i;
+        return nullptr;
+    }
+    /// Input ports, in the order of the network's.
+    void put_inputs() {
+        using Mode = TimestepSpec::Kind;
+        const Mode kind = m_.timestep.kind;
+        plan_.takes_events = kind == Mode::Custom || !m_.inputs.empty();
+        if (kind == Mode::Custom || (kind == Mode::Clocked && m_.inputs.empty())) return;
+        for (std::size_t p = 0; p < network_.ports.size(); ++p) put_input(p);
+        for (const InputSpec& input : m_.inputs)
+            if (!input.port.empty()) (void)port_index(input.port, input.where);
+        if (kind == Mode::Aer && !m_.timestep.tick_address.empty()) put_tick_event();
+    }
+    void put_tick_event() {
+        const TimestepSpec& t = m_.timestep;
+        const std::string& where = t.tick_address.where();
+        const std::size_t port =
+            t.tick_port.empty() ? 0 : port_index(t.tick_port, t.where + ": timestep.tick_port");
+        const InputSpec* input = port < network_.ports.size() ? input_of(port) : nullptr;
+        if (!input || !input->bits.empty())
+            plan_error(Errc::BadConfig, "'tick_address' needs an [[input]] with an address", where);
+        const std::int64_t code = r_.number(t.tick_address.root(), where, std::nullopt);
+        const FieldRef address = r_.input(input->address, input->where);
+        if (code < 0 || (address.width < 63 && (code >> address.width) != 0))
+            plan_error(Errc::Mismatch,
+                       "tick_address " + std::to_string(code) + " does not fit in the " +
+                           std::to_string(address.width) + " bits of '" + input->address + "'",
+                       where);
+        body_ << "tick_event " << port << ' ' << code << '\n';
+    }
+    void put_input(std::size_t p) {
+        const golden::InputPort& port = network_.ports[p];
+        const InputSpec* const found = input_of(p);
+        if (!found)
+            plan_error(Errc::BadConfig,
+                       "no [[input]] for the network's input port '" + port.label + "'", m_.path);
+        const InputSpec& input = *found;
+        const std::uint32_t count = port.end - port.begin;
+        if (!input.bits.empty()) {
+            body_ << "input " << p << " bits " << input.pulse << ' ' << count;
+            for (std::uint32_t i = 0; i < count; ++i) {
+                const FieldRef f = r_.driven(input.bits.root(), input.bits.where(), i);
+                if (f.width != 1)
+                    plan_error(Errc::Mismatch,
+                               "'" + input.bits.text() + "' is " + std::to_string(f.width) +
+                                   " bits wide; an axon has 1, e.g. in_i[i]",
+                               input.bits.where());
+                Resolver::put(body_, f);
+            }
+            body_ << '\n';
+            return;
+        }
+        const FieldRef address = r_.input(input.address, input.where);
+        body_ << "input " << p << (input.four_phase ? " four" : " two");
+        Resolver::put(body_, r_.input(input.valid, input.where));
+        Resolver::put(body_, address);
+        r_.put(body_, input.ready);
+        if (input.encode.empty()) {
+            if (count > 0 && address.width < 32 && ((count - 1) >> address.width) != 0)
+                plan_error(Errc::Mismatch,
+                           "'" + input.address + "' has " + std::to_string(address.width) +
+                               " bits, but the network has axons up to " +
+                               std::to_string(count - 1),
+                           input.where);
+            body_ << " 0\n";
+            return;
+        }
+        body_ << ' ' << count;
+        for (std::uint32_t axon = 0; axon < count; ++axon) {
+            const std::uint64_t code = code_of(input, axon);
+            if (address.width < 64 && (code >> address.width) != 0)
+                plan_error(Errc::Mismatch,
+                           "axon " + std::to_string(axon) + " has the address " +
+                               std::to_string(code) + ", but '" + input.address + "' has " +
+                               std::to_string(address.width) + " bits",
+                           input.encode.where());
+            body_ << ' ' << code;
+        }
+        body_ << '\n';
+    }
+    std::uint64_t code_of(const InputSpec& input, std::uint32_t axon) const {
+        const auto look_up = [&](const std::string& name) -> Result<std::int64_t> {
+            if (name == "axon" || name == "i") return std::int64_t{axon};
+            if (auto value = r_.look_up(name, input.encode.where(), std::nullopt)) return value;
+            return Error{
+                Errc::NotFound,
+                "unknown name '" + name + "'; only axon and core.parameters are known in 'encode'",
+                input.encode.where()};
+        };
+        Result<std::int64_t> code = input.encode.evaluate(look_up);
+        if (!code) throw PlanError{code.error()};
+        return static_cast<std::uint64_t>(*code);
+    }
+    void put_side_bands() {
+        const std::uint32_t n = network_.n_neurons();
+        for (const SideBandSpec& band : m_.side_bands) {
+            std::ostringstream cells;
+            std::uint32_t width = 0;
+            for (std::uint32_t i = 0; i < n; ++i) {
+                const FieldRef f = r_.driven(band.target.root(), band.where, i);
+                width = std::max(width, f.width);
+                Resolver::put(cells, f);
+            }
+            const auto bytes = static_cast<std::uint32_t>(width <= 8 ? 1 : width <= 16 ? 2 : 4);
+            plan_.side_bands.push_back(band.name);
+            plan_.side_band_bytes.push_back(bytes);
+            body_ << "sideband " << band.name << ' ' << n << ' ' << bytes << " at" << cells.str()
+                  << '\n';
+        }
+    }
+
+    // ---- observations
+    Range range_of(const ObserveSpec& o) const {
+        if (o.population.empty()) return {0, network_.n_neurons()};
+        Result<trace::Population> found = plan_.shape.population(o.population);
+        if (!found) plan_error(Errc::NotFound, found.error().message, o.where + ": [[observe]]");
+        return {found->begin, found->end};
+    }
+    /// Entries of a field, in the order of the manifest; each neuron must be observed exactly once.
+    std::vector<const ObserveSpec*> entries_of(const std::string& field) const {
+        std::vector<const ObserveSpec*> entries;
+        for (const ObserveSpec& o : m_.observe)
+            if (o.field == field) entries.push_back(&o);
+        if (entries.empty()) return entries;
+        std::vector<const ObserveSpec*> by(network_.n_neurons(), nullptr);
+        for (const ObserveSpec* o : entries) {
+            const Range range = range_of(*o);
+            for (std::uint32_t n = range.begin; n < range.end; ++n) {
+                if (by[n])
+                    plan_error(Errc::BadConfig,
+                               "'" + field + "' of " + plan_.shape.neuron_name(n) +
+                                   " is observed here and at " + by[n]->where,
+                               o->where + ": [[observe]]");
+                by[n] = o;
+            }
+        }
+        for (std::uint32_t n = 0; n < by.size(); ++n)
+            if (!by[n])
+                plan_error(Errc::BadConfig,
+                           "'" + field + "' of " + plan_.shape.neuron_name(n) +
+                               " is not observed; expected [[observe]] entries for all populations",
+                           entries.front()->where + ": [[observe]]");
+        return entries;
+    }
+    std::size_t add_cover(bool keep, bool once, Range range) {
+        covers_.push_back({keep, once, range, {}});
+        return covers_.size() - 1;
+    }
+    Stream& stream_for(const ObserveSpec& o) {
+        const bool spike = o.field == "spike";
+        const Range range = range_of(o);
+        std::ostringstream key;
+        key << o.valid.text() << '\n' << o.index.text() << '\n' << o.ready << '\n';
+        key << o.four_phase << o.after_edge << o.keep << ' ' << o.latency << ' ' << range.begin;
+        key << ' ' << o.timestep.text() << '\n' << o.marker.text() << '\n';
+        key << o.late << ' ' << o.timestep_first << ' ' << o.timestep_restarts;
+        if (!spike)
+            for (Stream& s : streams_)
+                if (s.key == key.str()) return s;
+        Stream& s = streams_.emplace_back();
+        if (!spike) {
+            s.key = key.str();
+            s.cover = add_cover(o.keep, !o.keep, range);
+        }
+        s.text << "strobe " << (spike ? (o.counts ? 2 : 1) : 0) << ' ' << o.after_edge << ' '
+               << o.latency << ' ' << range.begin << ' ' << range.end << ' '
+               << (spike ? "-1" : std::to_string(s.cover)) << ' '
+               << (o.ready.empty() ? 0
+                   : o.four_phase  ? 2
+                                   : 1);
+        if (!o.ready.empty()) Resolver::put(s.text, r_.input(o.ready, o.where));
+        r_.put(s.text, o.valid);
+        r_.put(s.text, o.index);
+        s.text << '\n';
+        if (!o.timestep.empty() || !o.marker.empty()) put_attribute(s.text, o);
+        return s;
+    }
+    void put_attribute(std::ostream& out, const ObserveSpec& o) {
+        const Expression& e = o.marker.empty() ? o.timestep : o.marker;
+        std::vector<std::string> tokens;
+        const Sized sized = r_.emit(e.root(), e.where(), std::nullopt, tokens);
+        out << "attribute " << (o.marker.empty() ? "number " : "marker ") << o.late << ' '
+            << (sized.width > 0 ? sized.width : 64) << ' ' << o.timestep_first << ' '
+            << o.timestep_restarts;
+        Resolver::put(out, tokens, e.where());
+        out << '\n';
+    }
+    /// Postfix code of a value, its bits taken as the entry says.
+    void put_value(std::ostream& out, const ObserveSpec& o, const trace::FieldSpec& spec,
+                   std::optional<std::int64_t> i) {
+        std::vector<std::string> tokens;
+        const Sized sized = r_.emit(o.value.root(), o.where, i, tokens);
+        const std::uint32_t w = sized.width;
+        if (w == 0 && converts(o))
+            plan_error(Errc::BadConfig,
+                       "'inverted', 'reversed' and 'encoding' need a value of known width: a "
+                       "signal, or a bit or slice of one",
+                       o.where);
+        const auto wanted = static_cast<std::uint32_t>(spec.bits);
+        const bool extended =
+            sized.is_signed || o.encoding != ObserveSpec::Encoding::TwosComplement;
+        if (w != 0 && (extended ? w > wanted : w != wanted))
+            plan_error(Errc::Mismatch,
+                       width_message("'" + o.value.text() + "'", w, spec.name, spec.bits) +
+                           (w < wanted ? ", or write $signed(...) for a narrower number" : ""),
+                       o.where);
+        if (converts(o)) convert(tokens, o, w);
+        Resolver::put(out, tokens, o.where);
+    }
+    /// Whether a value is one bit field, at a place that no signal selects.
+    bool one_field(const ObserveSpec& o) {
+        if (converts(o)) return false;
+        std::vector<std::string> tokens;
+        r_.emit(o.value.root(), o.where, 0, tokens);
+        return tokens.size() == 1 && tokens[0].rfind("@ ", 0) == 0;
+    }
+    /// A value of every neuron. @param spec  null: spikes
+    void put_part(const ObserveSpec& o, int field, const trace::FieldSpec* spec) {
+        const Range range = range_of(o);
+        int shown = -1;
+        if (!o.trigger.empty() && spec) {
+            shown = static_cast<int>(add_cover(o.keep, false, range));
+            covers_.back().fields.push_back(static_cast<std::size_t>(field));
+        }
+        fields_ << "part " << field << ' ' << o.after_edge << ' ' << o.latency << ' ' << range.begin
+                << ' ' << range.end << ' ' << shown << ' ' << !o.trigger.empty();
+        if (!o.trigger.empty()) r_.put(fields_, o.trigger);
+        const bool table = one_field(o);
+        fields_ << (table ? " table" : " expressions");
+        for (std::uint32_t n = range.begin; n < range.end; ++n) {
+            const std::int64_t i = n - range.begin;
+            if (!spec) {
+                put_spike(o, i, table);
+            } else if (table) {
+                const FieldRef f = r_.checked(r_.field(o.value.root(), o.where, i), o.where);
+                if (f.width != static_cast<std::uint32_t>(spec->bits))
+                    plan_error(
+                        Errc::Mismatch,
+                        width_message("'" + o.value.text() + "'", f.width, spec->name, spec->bits),
+                        o.where);
+                Resolver::put(fields_, f);
+            } else {
+                put_value(fields_, o, *spec, i);
+            }
+        }
+        fields_ << '\n';
+    }
+    void put_spike(const ObserveSpec& o, std::int64_t i, bool table) {
+        if (table) {
+            const FieldRef f = r_.field(o.value.root(), o.where, i);
+            if (f.width != 1)
+                plan_error(Errc::Mismatch,
+                           "'" + o.value.text() + "' is " + std::to_string(f.width) +
+                               " bits wide; a spike has 1, e.g. spike_o[i]",
+                           o.where);
+            Resolver::put(fields_, f);
+            return;
+        }
+        std::vector<std::string> tokens;
+        const Sized sized = r_.emit(o.value.root(), o.where, i, tokens);
+        if (o.inverted) {
+            if (sized.width != 1)
+                plan_error(Errc::Mismatch, "an inverted spike needs one bit, e.g. spike_no[i]",
+                           o.where);
+            tokens.insert(tokens.end(), {"# 1", "^"});
+        }
+        Resolver::put(fields_, tokens, o.where);
+    }
+    void put_observations() {
+        std::vector<std::string> known = {"spike"};
+        for (const auto& field : golden_fields_) known.push_back(field.name);
+        for (const ObserveSpec& o : m_.observe) {
+            if (std::find(known.begin(), known.end(), o.field) != known.end()) continue;
+            if (o.field == "u" || o.field == "refr") continue;  // this network has none
+            if (o.bits == 0)
+                plan_error(Errc::NotFound,
+                           "unknown field '" + o.field + "'" + did_you_mean(o.field, known) +
+                               " (a field of your own needs 'bits')",
+                           o.where + ": [[observe]]");
+            trace::FieldSpec own;
+            own.name = o.field;
+            own.bits = static_cast<int>(o.bits);
+            own.is_signed = o.is_signed;
+            own.bytes = trace::storage_bytes(own.bits);
+            golden_fields_.push_back(own);
+            known.push_back(o.field);
+        }
+        for (const trace::FieldSpec& spec : golden_fields_) {
+            const std::vector<const ObserveSpec*> entries = entries_of(spec.name);
+            if (entries.empty()) continue;
+            const std::size_t index = plan_.shape.fields.size();
+            plan_.shape.fields.push_back(spec);
+            declarations_ << "field " << spec.name << ' ' << spec.bytes << ' ' << spec.bits << ' '
+                          << spec.is_signed << '\n';
+            for (const ObserveSpec* o : entries) put_field(*o, index, spec);
+        }
+        put_spikes();
+        for (const Cover& c : covers_) {
+            declarations_ << "cover " << c.keep << ' ' << c.once << ' ' << c.range.begin << ' '
+                          << c.range.end << ' ' << c.fields.size();
+            for (const std::size_t f : c.fields) declarations_ << ' ' << f;
+            declarations_ << '\n';
+        }
+        for (const ObserveSpec& o : m_.observe)
+            plan_.lag = std::max({plan_.lag, o.latency, o.late});
+        plan_.shape.order = !m_.taken.empty() || m_.adapter.order;
+        declarations_ << "lists " << plan_.shape.counts << ' ' << plan_.shape.events << ' '
+                      << plan_.shape.order << ' ' << adapter_counts_ << ' ' << plan_.lag << '\n';
+    }
+    void put_field(const ObserveSpec& o, std::size_t index, const trace::FieldSpec& spec) {
+        if (o.bits != 0 && o.bits != static_cast<std::uint32_t>(spec.bits))
+            plan_error(Errc::Mismatch,
+                       "bits = " + std::to_string(o.bits) + ", but the network's " + spec.name +
+                           " has " + std::to_string(spec.bits),
+                       o.where);
+        if (o.adapter) {
+            if (o.latency > 0 || !o.population.empty())
+                plan_error(Errc::Unsupported,
+                           "a field from the adapter is of the timestep that runs, and of all "
+                           "neurons: expected neither 'latency' nor 'population'",
+                           o.where);
+            const std::size_t c = add_cover(o.keep, false, range_of(o));
+            covers_[c].fields.push_back(index);
+            fields_ << "given " << index << ' ' << c << '\n';
+        } else if (o.strobed()) {
+            Stream& s = stream_for(o);
+            covers_[s.cover].fields.push_back(index);
+            s.text << "value " << index;
+            put_value(s.text, o, spec, std::nullopt);
+            s.text << '\n';
+        } else {
+            put_part(o, static_cast<int>(index), &spec);
+        }
+    }
+    void put_spikes() {
+        const std::vector<const ObserveSpec*> entries = entries_of("spike");
+        if (entries.empty())
+            plan_error(Errc::BadConfig,
+                       "spikes are not observed: expected an [[observe]] with field = \"spike\"",
+                       m_.path);
+        for (const ObserveSpec* o : entries) {
+            plan_.shape.counts = plan_.shape.counts || o->counts;
+            plan_.shape.events = plan_.shape.events || o->events;
+            if (o->adapter)
+                adapter_counts_ = adapter_counts_ || o->counts;
+            else if (o->strobed())
+                stream_for(*o);
+            else
+                put_part(*o, -1, nullptr);
+        }
+    }
+    void put_taken() {
+        for (const TakenSpec& t : m_.taken) {
+            std::size_t port = trace::TakenEvent::kInternal;
+            std::uint32_t count = network_.n_neurons();
+            if (t.kind == TakenSpec::Kind::Tick) {
+                port = golden::kTickPort;
+                count = 1;
+            } else if (t.kind == TakenSpec::Kind::External) {
+                port = port_index(t.port, t.where + ": [[taken]]");
+                count = network_.ports[port].end - network_.ports[port].begin;
+            }
+            fields_ << "taken " << (t.kind == TakenSpec::Kind::Internal) << ' ' << port << ' '
+                    << count;
+            r_.put(fields_, t.valid);
+            if (t.index.empty())
+                fields_ << " 1 # 0";
+            else
+                r_.put(fields_, t.index);
+            fields_ << '\n';
+        }
+    }
+    void put_pacing() {
+        const auto share = [](double p) {
+            return static_cast<std::uint32_t>(std::lround(p * 65536.0));
+        };
+        fields_ << "pacing " << (m_.pacing.drain ? "drain" : "burst") << ' '
+                << share(m_.pacing.gap_probability) << ' ' << m_.pacing.gap_clocks << ' '
+                << share(m_.pacing.stall_probability) << ' ' << m_.stimulus.seed << '\n';
+    }
+
+    const Manifest& m_;
+    const SignalTable& table_;
+    const golden::Network& network_;
+    Plan plan_;
+    Resolver r_;
+    std::vector<trace::FieldSpec> golden_fields_;
+    std::ostringstream body_;
+    std::ostringstream declarations_;
+    std::ostringstream fields_;
+    std::vector<Stream> streams_;
+    std::vector<Cover> covers_;
+    bool adapter_counts_ = false;
+};
 }  // namespace
 
 Result<Plan> resolve(const Manifest& manifest, const SignalTable& signals,
                      const golden::Network& network) {
     try {
-        return make_plan(manifest, signals, network);
-    } catch (const Bad& caught) {
-        return caught.error;
-    }
-}
-
-Result<std::vector<MapWord>> map_words(const Manifest& manifest, Plan& plan,
-                                       const SignalTable& signals, const golden::Network& network) {
-    try {
-        return make_words(manifest, plan, signals, network);
-    } catch (const Bad& caught) {
+        return Planner(manifest, signals, network).make();
+    } catch (const PlanError& caught) {
         return caught.error;
     }
 }

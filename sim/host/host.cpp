@@ -15,17 +15,24 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <sstream>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "Vdut.h"
 #include "protocol.hpp"
+#include "signals.hpp"
 #include "verilated.h"
 #include "verilated_syms.h"
 #if VM_COVERAGE
 #include "verilated_cov.h"
+#endif
+
+#ifdef SPIKELOCK_WITH_ADAPTER
+#include "spikelock_adapter.hpp"
 #endif
 
 #if defined(__x86_64__)
@@ -41,256 +48,102 @@ namespace {
     _exit(code);
 }
 
-/// A signal of the model: ports under scope TOP.TOP, others by their hierarchical name.
-struct Signal {
-    std::string name;
-    std::uint8_t* data = nullptr;
-    std::uint32_t bits = 1;        // of one element
-    std::uint32_t word_bytes = 1;  // storage of one element
-    std::uint32_t words = 1;       // elements of the unpacked array
-    bool wide = false;             // stored as 32-bit words
-};
-
-/// A bit field of a signal, at most 64 bits wide.
-struct Field {
-    std::uint8_t* data = nullptr;
-    std::uint8_t bytes = 1;  // 1, 2, 4, 8; 12: three 32-bit words
-    std::uint8_t lsb = 0;
-    std::uint8_t width = 1;
-
-    std::uint64_t mask() const { return width >= 64 ? ~0ULL : (1ULL << width) - 1; }
-    std::uint64_t load() const {
-        switch (bytes) {
-            case 1:
-                return (*data >> lsb) & mask();
-            case 2:
-                return (raw<std::uint16_t>() >> lsb) & mask();
-            case 4:
-                return (raw<std::uint32_t>() >> lsb) & mask();
-            case 8:
-                return (raw<std::uint64_t>() >> lsb) & mask();
-            default: {
-                const unsigned __int128 all =
-                    raw<std::uint64_t>() | static_cast<unsigned __int128>(high()) << 64;
-                return static_cast<std::uint64_t>(all >> lsb) & mask();
-            }
-        }
-    }
-    void store(std::uint64_t value) const {
-        const std::uint64_t m = mask();
-        switch (bytes) {
-            case 1:
-                put(static_cast<std::uint8_t>((*data & ~(m << lsb)) | (value & m) << lsb));
-                return;
-            case 2:
-                put(static_cast<std::uint16_t>((raw<std::uint16_t>() & ~(m << lsb)) | (value & m)
-                                                                                          << lsb));
-                return;
-            case 4:
-                put(static_cast<std::uint32_t>((raw<std::uint32_t>() & ~(m << lsb)) | (value & m)
-                                                                                          << lsb));
-                return;
-            case 8:
-                put((raw<std::uint64_t>() & ~(m << lsb)) | (value & m) << lsb);
-                return;
-            default: {
-                unsigned __int128 all =
-                    raw<std::uint64_t>() | static_cast<unsigned __int128>(high()) << 64;
-                all = (all & ~(static_cast<unsigned __int128>(m) << lsb)) |
-                      static_cast<unsigned __int128>(value & m) << lsb;
-                put(static_cast<std::uint64_t>(all));
-                const auto top = static_cast<std::uint32_t>(all >> 64);
-                std::memcpy(data + 8, &top, 4);
-            }
-        }
-    }
-
-private:
-    template <typename T>
-    T raw() const {
-        T value;
-        std::memcpy(&value, data, sizeof value);
-        return value;
-    }
-    std::uint32_t high() const {
-        std::uint32_t value;
-        std::memcpy(&value, data + 8, 4);
-        return value;
-    }
-    template <typename T>
-    void put(T value) const {
-        std::memcpy(data, &value, sizeof value);
-    }
-};
-
-/// A condition or value over signals: usually one field, else postfix code.
-struct Expr {
-    enum class Op : std::uint8_t {
-        Const,
-        Load,
-        Add,
-        Sub,
-        Mul,
-        Div,
-        Mod,
-        And,
-        Or,
-        Xor,
-        Shl,
-        Shr,
-        Eq,
-        Ne,
-        Lt,
-        Le,
-        Gt,
-        Ge,
-        LogicAnd,
-        LogicOr,
-        LogicNot,
-        Not,
-        Neg,
-        Select
-    };
-    struct Code {
-        Op op;
-        std::uint64_t value = 0;
-        Field field;
-    };
-    bool present = false;
-    bool simple = false;  // exactly one field
-    Field field;
-    // A one-bit signal in a byte of its own, or its negation: what handshakes mostly are.
-    const std::uint8_t* bit = nullptr;
-    std::uint8_t invert = 0;
-    std::vector<Code> code;
-
-    std::uint64_t eval() const { return __builtin_expect(simple, 1) ? field.load() : run(); }
-    bool test() const {
-        return __builtin_expect(bit != nullptr, 1) ? ((*bit ^ invert) & 1) != 0 : eval() != 0;
-    }
-
-private:
-    __attribute__((noinline)) std::uint64_t run() const {
-        std::uint64_t stack[32];
-        int top = 0;
-        for (const Code& c : code) {
-            if (c.op == Op::Const) {
-                stack[top++] = c.value;
-                continue;
-            }
-            if (c.op == Op::Load) {
-                stack[top++] = c.field.load();
-                continue;
-            }
-            if (c.op == Op::LogicNot) {
-                stack[top - 1] = !stack[top - 1];
-                continue;
-            }
-            if (c.op == Op::Not) {
-                stack[top - 1] = ~stack[top - 1];
-                continue;
-            }
-            if (c.op == Op::Neg) {
-                stack[top - 1] = 0 - stack[top - 1];
-                continue;
-            }
-            if (c.op == Op::Select) {
-                top -= 2;
-                stack[top - 1] = stack[top - 1] ? stack[top] : stack[top + 1];
-                continue;
-            }
-            const std::uint64_t b = stack[--top];
-            std::uint64_t& a = stack[top - 1];
-            switch (c.op) {
-                case Op::Add:
-                    a += b;
-                    break;
-                case Op::Sub:
-                    a -= b;
-                    break;
-                case Op::Mul:
-                    a *= b;
-                    break;
-                case Op::Div:
-                    a = b ? a / b : 0;
-                    break;
-                case Op::Mod:
-                    a = b ? a % b : 0;
-                    break;
-                case Op::And:
-                    a &= b;
-                    break;
-                case Op::Or:
-                    a |= b;
-                    break;
-                case Op::Xor:
-                    a ^= b;
-                    break;
-                case Op::Shl:
-                    a = b < 64 ? a << b : 0;
-                    break;
-                case Op::Shr:
-                    a = b < 64 ? a >> b : 0;
-                    break;
-                case Op::Eq:
-                    a = a == b;
-                    break;
-                case Op::Ne:
-                    a = a != b;
-                    break;
-                case Op::Lt:
-                    a = a < b;
-                    break;
-                case Op::Le:
-                    a = a <= b;
-                    break;
-                case Op::Gt:
-                    a = a > b;
-                    break;
-                case Op::Ge:
-                    a = a >= b;
-                    break;
-                case Op::LogicAnd:
-                    a = a && b;
-                    break;
-                case Op::LogicOr:
-                    a = a || b;
-                    break;
-                default:
-                    break;
-            }
-        }
-        return stack[0];
-    }
-};
-
-/// One observed field: how its element of a neuron is found and stored.
+/// One observed field of the plan.
 struct Observed {
     std::string name;
     std::uint32_t bytes = 2;
     std::uint32_t bits = 16;
     bool is_signed = true;
     std::uint64_t row_bytes = 0;
-    // gathered at the end of a timestep
-    enum class Gather : std::uint8_t { None, Copy, Strided, Table } gather = Gather::None;
+    std::vector<std::byte> last;  // row of the timestep before, where a neuron may keep its value
+};
+
+/// Neurons of a field, or of the spikes, that are read at once: at the end of a timestep, or where
+/// the trigger holds.
+struct Part {
+    std::int32_t field = -1;  // -1: spikes
+    bool after_edge = true;
+    std::uint32_t latency = 0;
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    Expr trigger;
+    std::int32_t shown = -1;  // index of what it must show; -1: always shows all
+    // How it is read.
+    enum class Gather : std::uint8_t { Table, Copy, Strided, Bits, Expressions } gather = {};
     const std::uint8_t* base = nullptr;
     std::uint32_t stride = 0;
     std::vector<Field> table;
-    std::byte* row = nullptr;  // of the timestep being run
+    std::vector<Expr> expressions;
 };
 
-/// Values that come with an index while a timestep runs (probe, output spikes).
+/// Values or spikes that come with an index while a timestep runs.
 struct Strobe {
-    Expr valid;
+    enum class Protocol : std::uint8_t { None, Ready, FourPhase } protocol = Protocol::None;
+    Expr valid;  // FourPhase: the request
     Expr index;
     bool is_spike = false;
-    Field ready;  // data null: none
+    bool counts = false;  // a neuron may fire several times
+    bool after_edge = false;
+    bool simple_row = true;  // belongs to the timestep that runs
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    Field ready;  // or the acknowledge
+    std::uint32_t latency = 0;
+    // Which timestep an event belongs to, where that is shown.
+    enum class Attribute : std::uint8_t { None, Number, Marker } attribute = Attribute::None;
+    Expr timestep;  // Number: its value; Marker: that a timestep ends
+    std::uint32_t timestep_bits = 64;
+    std::uint64_t timestep_first = 0;
+    bool timestep_restarts = false;
+    std::uint32_t late = 0;
+    std::uint64_t marked = 0;  // timestep that the stream is in
     struct Value {
         std::uint32_t field;
         Expr value;
     };
     std::vector<Value> values;
-    std::uint64_t seen = 0;  // in this timestep
+    std::int32_t shown = -1;
+    // FourPhase
+    enum class Phase : std::uint8_t { Idle, Requested, Acknowledged, Released } phase = {};
+};
+
+/// An event that the core takes, of the stimulus or of its own.
+struct Taken {
+    bool internal = false;
+    std::uint16_t port = 0;
+    std::uint32_t count = 0;  // addresses below this
+    Expr valid;
+    Expr index;
+};
+
+/// Neurons of fields that must be shown in every timestep, or else keep their values.
+struct Coverage {
+    std::string name;
+    bool keep = false;
+    bool once = false;  // showing one twice is wrong
+    std::vector<std::uint64_t> neurons;
+    std::vector<std::uint32_t> fields;
+};
+
+/// What is gathered for one timestep. Without latencies there is one, and it points into the block.
+struct Row {
+    std::uint64_t* spikes = nullptr;
+    std::uint16_t* counts = nullptr;
+    std::vector<std::byte*> fields;
+    std::vector<std::vector<std::uint64_t>> shown;  // per Coverage
+    std::vector<ListedSpike> listed;
+    std::vector<ListedTaken> taken;
+    std::vector<std::uint64_t> storage;  // with latencies
+};
+
+/// The block that is being filled.
+struct OpenBlock {
+    BlockHeader* header = nullptr;
+    std::uint64_t* spikes = nullptr;
+    std::vector<std::byte*> fields;
+    std::uint16_t* counts = nullptr;
+    ListedSpike* listed = nullptr;
+    ListedTaken* taken = nullptr;
 };
 
 struct SideBandTarget {
@@ -298,10 +151,35 @@ struct SideBandTarget {
     std::uint32_t element_bytes = 4;  // in the ring
     std::uint8_t* copy_to = nullptr;  // contiguous elements of exactly this size
     std::vector<Field> table;
+    std::string name;
+};
+
+struct Input {
+    bool four_phase = false;
+    Field valid;  // or the request
+    Field address;
+    Expr ready;                        // or the acknowledge
+    std::vector<std::uint64_t> codes;  // by axon; empty: the axon itself
+    std::vector<Field> bits;           // one an axon, instead of all above
+    bool pulse = false;
+};
+
+/// A clock beside the main one.
+struct ExtraClock {
+    std::uint8_t* pin = nullptr;
+    std::uint32_t ratio_num = 1;
+    std::uint32_t ratio_den = 1;
+    std::uint32_t phase_num = 0;
+    std::uint32_t phase_den = 1;
+};
+
+/// Pins that change at one moment.
+struct Edges {
+    std::vector<std::pair<std::uint8_t*, std::uint8_t>> pins;
 };
 
 struct Step {
-    enum class Kind : std::uint8_t { Set, Clocks, Pulse } kind = Kind::Set;
+    enum class Kind : std::uint8_t { Set, Clocks, Pulse, Call } kind = Kind::Set;
     Field target;
     std::uint64_t value = 0;
     std::uint64_t clocks = 0;
@@ -314,6 +192,9 @@ struct Stop {
     HostEnd kind;
     std::string text;
 };
+
+/// Takes an adapter out of whatever it does when the run has ended.
+struct Stopped {};
 
 class Host {
 public:
@@ -398,7 +279,7 @@ private:
     void end(const Stop& stop) {
         std::fflush(stdout);
         std::byte* to = reserve(Msg::End, sizeof(EndHeader) + stop.text.size());
-        const EndHeader header{stop.kind, 0, timestep_, clocks_};
+        const EndHeader header{stop.kind, 0, next_row_, clocks_};
         std::memcpy(to, &header, sizeof header);
         std::memcpy(to + sizeof header, stop.text.data(), stop.text.size());
         publish();
@@ -496,7 +377,7 @@ private:
             throw std::string("bad field in plan");
         return field_of(signals_[signal], word, lsb, width);
     }
-    Expr parse_expr(std::istream& in) {
+    Expr::Code parse_token(const std::string& token, std::istream& in) {
         static const std::map<std::string, Expr::Op> ops = {
             {"+", Expr::Op::Add},      {"-", Expr::Op::Sub},       {"*", Expr::Op::Mul},
             {"/", Expr::Op::Div},      {"%", Expr::Op::Mod},       {"&", Expr::Op::And},
@@ -506,28 +387,43 @@ private:
             {">=", Expr::Op::Ge},      {"&&", Expr::Op::LogicAnd}, {"||", Expr::Op::LogicOr},
             {"!", Expr::Op::LogicNot}, {"~", Expr::Op::Not},       {"neg", Expr::Op::Neg},
             {"?:", Expr::Op::Select}};
+        Expr::Code code{};
+        if (token == "#") {
+            code.op = Expr::Op::Const;
+            in >> code.value;
+        } else if (token == "@") {
+            code.op = Expr::Op::Load;
+            code.field = parse_field(in);
+        } else if (token == "@w") {
+            code.op = Expr::Op::LoadWord;
+            std::uint32_t signal = 0, lsb = 0, width = 0;
+            in >> signal >> lsb >> width;
+            if (!in || signal >= signals_.size()) throw std::string("bad array in plan");
+            code.field = field_of(signals_[signal], 0, lsb, width);
+            code.stride = signals_[signal].word_bytes;
+            code.words = signals_[signal].words;
+        } else if (token == "ext" || token == "rev") {
+            code.op = token == "ext" ? Expr::Op::Extend : Expr::Op::Reverse;
+            in >> code.value;
+            if (code.value < 1 || code.value > 64) throw std::string("bad width in plan");
+        } else if (const auto found = ops.find(token); found != ops.end()) {
+            code.op = found->second;
+        } else {
+            throw std::string("bad expression in plan: " + token);
+        }
+        return code;
+    }
+    Expr parse_expr(std::istream& in) {
         std::size_t count = 0;
         in >> count;
         Expr e;
         e.present = true;
-        for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t i = 0; i < count && in; ++i) {
             std::string token;
             in >> token;
-            Expr::Code code{};
-            if (token == "#") {
-                code.op = Expr::Op::Const;
-                in >> code.value;
-            } else if (token == "@") {
-                code.op = Expr::Op::Load;
-                code.field = parse_field(in);
-            } else if (const auto found = ops.find(token); found != ops.end()) {
-                code.op = found->second;
-            } else {
-                throw std::string("bad expression in plan: " + token);
-            }
-            e.code.push_back(code);
+            e.code.push_back(parse_token(token, in));
         }
-        if (e.code.empty() || e.code.size() > 30) throw std::string("expression too long");
+        if (e.code.empty() || e.code.size() > 60) throw std::string("expression too long");
         const Field& first = e.code[0].field;
         const bool one_bit = e.code[0].op == Expr::Op::Load && first.width == 1 &&
                              first.bytes == 1 && first.lsb == 0;
@@ -550,6 +446,10 @@ private:
         } else if (kind == "clocks") {
             step.kind = Step::Kind::Clocks;
             in >> step.clocks;
+        } else if (kind == "call") {
+            step.kind = Step::Kind::Call;
+            in >> step.limit;
+            std::getline(in >> std::ws, step.text);
         } else {
             step.kind = Step::Kind::Pulse;
             step.target = parse_field(in);
@@ -559,125 +459,288 @@ private:
         }
         return step;
     }
+    Part parse_part(std::istream& in) {
+        Part p;
+        int after = 0;
+        int trigger = 0;
+        std::string how;
+        in >> p.field >> after >> p.latency >> p.begin >> p.end >> p.shown >> trigger;
+        p.after_edge = after != 0;
+        if (trigger) p.trigger = parse_expr(in);
+        in >> how;
+        if (!in || p.begin >= p.end || p.end > neurons_ ||
+            p.field >= static_cast<std::int32_t>(fields_.size()))
+            throw std::string("bad part in plan");
+        for (std::uint32_t n = p.begin; n < p.end; ++n) {
+            if (how == "table")
+                p.table.push_back(parse_field(in));
+            else
+                p.expressions.push_back(parse_expr(in));
+        }
+        choose_gather(p);
+        return p;
+    }
+    Strobe parse_strobe(std::istream& in) {
+        Strobe s;
+        int kind = 0;
+        int after = 0;
+        int protocol = 0;
+        in >> kind >> after >> s.latency >> s.begin >> s.end >> s.shown >> protocol;
+        s.is_spike = kind > 0;
+        s.counts = kind > 1;
+        s.after_edge = after != 0;
+        s.protocol = static_cast<Strobe::Protocol>(protocol);
+        s.simple_row = s.latency == 0;
+        if (protocol) s.ready = parse_field(in);
+        s.valid = parse_expr(in);
+        s.index = parse_expr(in);
+        if (s.begin >= s.end || s.end > neurons_) throw std::string("bad strobe in plan");
+        return s;
+    }
+    void parse_line(const std::string& key, std::istream& in) {
+        if (key == "sig") {
+            std::string name;
+            in >> name;
+            signals_.push_back(find(name));
+        } else if (key == "neurons") {
+            in >> neurons_ >> axons_;
+            spike_words_ = (neurons_ + 63) / 64;
+        } else if (key == "clock" || key == "xclock") {
+            const Field field = parse_field(in);
+            if (field.width != 1 || field.bytes != 1 || field.lsb != 0)
+                throw std::string("a clock must be a port of one bit");
+            if (key == "clock") {
+                clock_ = field.data;
+            } else {
+                ExtraClock x;
+                x.pin = field.data;
+                in >> x.ratio_num >> x.ratio_den >> x.phase_num >> x.phase_den;
+                extra_clocks_.push_back(x);
+            }
+        } else if (key == "program") {
+            std::string name;
+            in >> name;
+            program_ = &programs_[name];
+        } else if (key == "set" || key == "clocks" || key == "pulse" || key == "call") {
+            program_->push_back(parse_step(key, in));
+        } else if (key == "config") {
+            in >> config_read_latency_;
+            config_write_ = parse_field(in);
+            config_address_ = parse_field(in);
+            config_data_ = parse_field(in);
+        } else if (key == "config_read") {
+            config_rdata_ = parse_field(in);
+        } else if (key == "timestep") {
+            std::string kind;
+            in >> kind >> limit_clocks_ >> clocks_per_step_;
+            kind_ = kind == "handshake" ? Kind::Handshake
+                    : kind == "clocked" ? Kind::Clocked
+                    : kind == "aer"     ? Kind::Aer
+                                        : Kind::Custom;
+        } else if (key == "start") {
+            start_ = parse_field(in);
+        } else if (key == "done") {
+            done_ = parse_expr(in);
+        } else if (key == "idle") {
+            idle_ = parse_expr(in);
+        } else if (key == "aer") {
+            int first = 0;
+            int settle = 0;
+            in >> first >> settle >> idle_clocks_ >> quiet_clocks_;
+            tick_first_ = first != 0;
+            settle_ = settle != 0;
+        } else if (key == "tick") {
+            in >> tick_clocks_;
+            tick_ = parse_field(in);
+        } else if (key == "tick_event") {
+            has_tick_event_ = true;
+            in >> tick_input_ >> tick_code_;
+        } else if (key == "quiet") {
+            quiet_.push_back(parse_field(in));
+            quiet_before_.push_back(0);
+        } else if (key == "input") {
+            std::uint32_t port = 0;
+            std::string how;
+            in >> port >> how;
+            if (inputs_.size() <= port) inputs_.resize(port + 1);
+            Input& input = inputs_[port];
+            if (how == "bits") {
+                int pulse = 0;
+                std::size_t count = 0;
+                in >> pulse >> count;
+                input.pulse = pulse != 0;
+                for (std::size_t i = 0; i < count && in; ++i) input.bits.push_back(parse_field(in));
+            } else {
+                input.four_phase = how == "four";
+                input.valid = parse_field(in);
+                input.address = parse_field(in);
+                input.ready = parse_expr(in);
+                std::size_t count = 0;
+                in >> count;
+                for (std::size_t i = 0; i < count && in; ++i) {
+                    input.codes.push_back(0);
+                    in >> input.codes.back();
+                }
+            }
+        } else if (key == "sideband") {
+            SideBandTarget target;
+            std::string how;
+            in >> target.name >> target.width >> target.element_bytes >> how;
+            for (std::uint32_t i = 0; i < target.width; ++i)
+                target.table.push_back(parse_field(in));
+            target.copy_to =
+                contiguous(target.table, target.element_bytes) ? target.table[0].data : nullptr;
+            side_bands_.push_back(std::move(target));
+        } else if (key == "field") {
+            Observed o;
+            int is_signed = 0;
+            in >> o.name >> o.bytes >> o.bits >> is_signed;
+            o.is_signed = is_signed != 0;
+            o.row_bytes = static_cast<std::uint64_t>(o.bytes) * neurons_;
+            fields_.push_back(std::move(o));
+        } else if (key == "part") {
+            parts_.push_back(parse_part(in));
+        } else if (key == "strobe") {
+            strobes_.push_back(parse_strobe(in));
+        } else if (key == "value") {
+            Strobe::Value v;
+            in >> v.field;
+            v.value = parse_expr(in);
+            strobes_.back().values.push_back(std::move(v));
+        } else if (key == "attribute") {
+            Strobe& s = strobes_.back();
+            std::string how;
+            int restarts = 0;
+            in >> how >> s.late >> s.timestep_bits >> s.timestep_first >> restarts;
+            s.attribute = how == "number" ? Strobe::Attribute::Number : Strobe::Attribute::Marker;
+            s.timestep_restarts = restarts != 0;
+            s.timestep = parse_expr(in);
+            s.simple_row = false;
+        } else if (key == "cover") {
+            Coverage c;
+            int keep = 0;
+            int once = 0;
+            std::uint32_t begin = 0;
+            std::uint32_t end = 0;
+            std::size_t count = 0;
+            in >> keep >> once >> begin >> end >> count;
+            c.keep = keep != 0;
+            c.once = once != 0;
+            c.neurons.resize(spike_words_);
+            for (std::uint32_t n = begin; n < end && n < neurons_; ++n)
+                c.neurons[n / 64] |= 1ULL << (n % 64);
+            for (std::size_t i = 0; i < count && in; ++i) {
+                std::uint32_t f = 0;
+                in >> f;
+                c.fields.push_back(f);
+                Observed& o = fields_.at(f);
+                if (c.keep) o.last.resize(o.row_bytes);
+                c.name += (i ? ", " : "") + o.name;
+            }
+            coverage_.push_back(std::move(c));
+        } else if (key == "given") {
+            std::uint32_t field = 0;
+            std::uint32_t shown = 0;
+            in >> field >> shown;
+            given_[fields_.at(field).name] = {field, shown};
+        } else if (key == "taken") {
+            Taken t;
+            int internal = 0;
+            in >> internal >> t.port >> t.count;
+            t.internal = internal != 0;
+            t.valid = parse_expr(in);
+            t.index = parse_expr(in);
+            taken_.push_back(std::move(t));
+        } else if (key == "lists") {
+            int counts = 0, events = 0, order = 0;
+            in >> counts >> events >> order >> adapter_counts_ >> lag_;
+            counts_ = counts != 0;
+            events_ = events != 0;
+            order_ = order != 0;
+        } else if (key == "pacing") {
+            std::string how;
+            in >> how >> gap_per_65536_ >> gap_max_ >> stall_per_65536_ >> pacing_seed_;
+            drain_ = how == "drain";
+        } else if (key == "option") {
+            std::string name;
+            in >> name;
+            std::getline(in >> std::ws, options_[name]);
+            in.clear();  // an empty value is one
+        } else if (!key.empty()) {
+            throw std::string("unknown line in plan: " + key);
+        }
+    }
     void plan(const std::string& text) {
         std::istringstream lines(text);
         std::string line;
-        std::vector<Step>* program = nullptr;
         while (std::getline(lines, line)) {
             std::istringstream in(line);
             std::string key;
             in >> key;
-            if (key == "sig") {
-                std::string name;
-                in >> name;
-                signals_.push_back(find(name));
-            } else if (key == "neurons") {
-                in >> neurons_;
-                spike_words_ = (neurons_ + 63) / 64;
-            } else if (key == "clock") {
-                const Field field = parse_field(in);
-                if (field.width != 1 || field.bytes != 1 || field.lsb != 0)
-                    throw std::string("the clock must be a port of one bit");
-                clock_ = field.data;
-            } else if (key == "program") {
-                std::string name;
-                in >> name;
-                program = &programs_[name];
-            } else if (key == "set" || key == "clocks" || key == "pulse") {
-                program->push_back(parse_step(key, in));
-            } else if (key == "config") {
-                in >> config_read_latency_;
-                config_write_ = parse_field(in);
-                config_address_ = parse_field(in);
-                config_data_ = parse_field(in);
-            } else if (key == "config_read") {
-                config_rdata_ = parse_field(in);
-            } else if (key == "timestep") {
-                std::string kind;
-                in >> kind >> limit_clocks_ >> clocks_per_step_;
-                handshake_ = kind == "handshake";
-            } else if (key == "start") {
-                start_ = parse_field(in);
-            } else if (key == "done") {
-                done_ = parse_expr(in);
-            } else if (key == "idle") {
-                idle_ = parse_expr(in);
-            } else if (key == "input") {
-                std::uint32_t port = 0;
-                in >> port;
-                if (inputs_.size() <= port) inputs_.resize(port + 1);
-                inputs_[port].valid = parse_field(in);
-                inputs_[port].address = parse_field(in);
-                inputs_[port].ready = parse_expr(in);
-            } else if (key == "sideband") {
-                SideBandTarget target;
-                std::string how;
-                in >> target.width >> target.element_bytes >> how;
-                for (std::uint32_t i = 0; i < target.width; ++i)
-                    target.table.push_back(parse_field(in));
-                target.copy_to =
-                    contiguous(target.table, target.element_bytes) ? target.table[0].data : nullptr;
-                side_bands_.push_back(std::move(target));
-            } else if (key == "field") {
-                Observed o;
-                int is_signed = 0;
-                in >> o.name >> o.bytes >> o.bits >> is_signed;
-                o.is_signed = is_signed != 0;
-                o.row_bytes = static_cast<std::uint64_t>(o.bytes) * neurons_;
-                fields_.push_back(std::move(o));
-            } else if (key == "gather") {
-                std::uint32_t index = 0;
-                in >> index;
-                Observed& o = fields_.at(index);
-                for (std::uint32_t n = 0; n < neurons_; ++n) o.table.push_back(parse_field(in));
-                choose_gather(o);
-            } else if (key == "spikes") {
-                for (std::uint32_t n = 0; n < neurons_; ++n)
-                    spike_table_.push_back(parse_field(in));
-                spike_copy_ = bits_in_a_row(spike_table_) ? spike_table_[0].data : nullptr;
-            } else if (key == "phase") {
-                std::string phase;
-                in >> phase;
-                gather_after_edge_ = phase == "after_edge";
-            } else if (key == "strobe") {
-                Strobe s;
-                int spike = 0;
-                int ready = 0;
-                in >> spike >> ready;
-                s.is_spike = spike != 0;
-                if (ready) s.ready = parse_field(in);
-                s.valid = parse_expr(in);
-                s.index = parse_expr(in);
-                strobes_.push_back(std::move(s));
-            } else if (key == "value") {
-                Strobe::Value v;
-                in >> v.field;
-                v.value = parse_expr(in);
-                strobes_.back().values.push_back(std::move(v));
-            } else if (key == "pacing") {
-                std::string how;
-                in >> how >> gap_per_65536_ >> gap_max_ >> stall_per_65536_ >> pacing_seed_;
-                drain_ = how == "drain";
-            } else if (!key.empty()) {
-                throw std::string("unknown line in plan: " + key);
-            }
-            if (in.fail()) throw std::string("bad line in plan: " + line.substr(0, 200));
+            parse_line(key, in);
+            if (in.fail() && !key.empty())
+                throw std::string("bad line in plan: " + line.substr(0, 200));
         }
         n_strobes_ = strobes_.size();
         for (const Strobe& s : strobes_)
             valid_bits_.push_back(s.valid.invert ? nullptr : s.valid.bit);
         for (const std::uint8_t* bit : valid_bits_) all_valid_plain_ = all_valid_plain_ && bit;
-        random_pins_ = gap_per_65536_ > 0 || stall_per_65536_ > 0;
-        row_bytes_ = 0;
-        for (const Observed& o : fields_) row_bytes_ += o.row_bytes;
+        schedule_clocks();
+        make_rows();
+        const bool random_pins = gap_per_65536_ > 0 || stall_per_65536_ > 0;
+        full_ = random_pins || kind_ == Kind::Aer || kind_ == Kind::Custom ||
+                !extra_clocks_.empty() || !taken_.empty() || lag_ > 0 || events_;
+        for (const Strobe& s : strobes_) {
+            full_ =
+                full_ || s.after_edge || s.protocol == Strobe::Protocol::FourPhase || !s.simple_row;
+            four_phase_out_ = four_phase_out_ || s.protocol == Strobe::Protocol::FourPhase;
+            marker_streams_ = marker_streams_ || s.attribute == Strobe::Attribute::Marker;
+        }
+        bool before = false;
+        bool after = false;
+        for (const Part& p : parts_) {
+            full_ = full_ || p.trigger.present;
+            (p.after_edge ? after : before) = true;
+        }
+        gather_after_edge_ = !before;
+        full_ = full_ || (before && (after || kind_ == Kind::Handshake));
+        for (const Input& input : inputs_) {
+            full_ = full_ || input.four_phase || !input.bits.empty() || kind_ == Kind::Clocked;
+            any_bits_ = any_bits_ || !input.bits.empty();
+            any_pulse_ = any_pulse_ || input.pulse;
+        }
         // Power-on may leave anything on the pins; a test bench drives all that it knows.
         for (auto& [name, entry] : known_)
             if (std::strcmp(entry.second, "in") == 0)
                 std::memset(entry.first.data, 0,
                             static_cast<std::size_t>(entry.first.word_bytes) * entry.first.words);
         for (Strobe& s : strobes_)
-            if (s.ready.data) s.ready.store(1);
+            if (s.protocol == Strobe::Protocol::Ready) s.ready.store(1);
         model_->eval();
+        make_adapter();
+    }
+    /// Rows of their own where something is shown late; else one that follows the block.
+    void make_rows() {
+        rows_.resize(lag_ + 1);
+        for (Row& row : rows_) {
+            row.fields.resize(fields_.size());
+            row.shown.assign(coverage_.size(), std::vector<std::uint64_t>(spike_words_));
+            if (lag_ == 0) continue;
+            std::uint64_t bytes = 8 * spike_words_;
+            for (const Observed& o : fields_) bytes += align_up(o.row_bytes, 8);
+            if (counts_) bytes += align_up(2ULL * neurons_, 8);
+            row.storage.resize(bytes / 8);
+            auto* at = reinterpret_cast<std::byte*>(row.storage.data());
+            row.spikes = row.storage.data();
+            at += 8 * spike_words_;
+            for (std::size_t f = 0; f < fields_.size(); ++f) {
+                row.fields[f] = at;
+                at += align_up(fields_[f].row_bytes, 8);
+            }
+            if (counts_) row.counts = reinterpret_cast<std::uint16_t*>(at);
+        }
+        now_ = &rows_[0];
+        block_.fields.resize(fields_.size());
     }
     static bool contiguous(const std::vector<Field>& table, std::uint32_t bytes) {
         for (std::size_t i = 0; i < table.size(); ++i)
@@ -693,27 +756,73 @@ private:
                 return false;
         return !table.empty();
     }
-    static void choose_gather(Observed& o) {
-        o.gather = Observed::Gather::Table;
-        o.base = o.table[0].data;
-        if (contiguous(o.table, o.bytes) && o.bits == o.bytes * 8) {
-            o.gather = Observed::Gather::Copy;
+    void choose_gather(Part& p) const {
+        if (!p.expressions.empty()) {
+            p.gather = Part::Gather::Expressions;
             return;
         }
-        if (o.table.size() < 2) return;
-        const auto stride = o.table[1].data - o.table[0].data;
-        for (std::size_t i = 0; i < o.table.size(); ++i)
-            if (o.table[i].lsb != 0 || o.table[i].bytes != o.bytes ||
-                o.table[i].width != o.table[0].width ||
-                o.table[i].data != o.table[0].data + static_cast<std::ptrdiff_t>(i) * stride)
+        p.base = p.table[0].data;
+        if (p.field < 0) {
+            if (p.begin == 0 && p.end == neurons_ && bits_in_a_row(p.table))
+                p.gather = Part::Gather::Bits;
+            return;
+        }
+        const Observed& o = fields_[static_cast<std::size_t>(p.field)];
+        if (contiguous(p.table, o.bytes) && o.bits == o.bytes * 8) {
+            p.gather = Part::Gather::Copy;
+            return;
+        }
+        if (p.table.size() < 2 || p.table[0].width != o.bytes * 8) return;
+        const auto stride = p.table[1].data - p.table[0].data;
+        for (std::size_t i = 0; i < p.table.size(); ++i)
+            if (p.table[i].lsb != 0 || p.table[i].bytes != o.bytes ||
+                p.table[i].width != p.table[0].width ||
+                p.table[i].data != p.table[0].data + static_cast<std::ptrdiff_t>(i) * stride)
                 return;
         if (stride > 0) {
-            o.gather = Observed::Gather::Strided;
-            o.stride = static_cast<std::uint32_t>(stride);
+            p.gather = Part::Gather::Strided;
+            p.stride = static_cast<std::uint32_t>(stride);
         }
     }
 
     // ---- clocks
+    /// Moments at which pins change, for each period of the main clock until all clocks are in step
+    /// again: those before its rising edge, and those at it. Time 0 is a rising edge of the main
+    /// clock, for which nothing has changed yet.
+    void schedule_clocks() {
+        if (extra_clocks_.empty()) return;
+        std::uint64_t ticks = 2;    // in a period of the main clock
+        std::uint64_t periods = 1;  // until all are in step
+        const auto lcm = [](std::uint64_t a, std::uint64_t b) { return a / std::gcd(a, b) * b; };
+        for (const ExtraClock& x : extra_clocks_) {
+            ticks = lcm(ticks, 2ULL * x.ratio_num);
+            ticks = lcm(ticks, x.phase_den);
+            periods = lcm(periods, x.ratio_den);
+        }
+        if (ticks * periods > 4000000)
+            throw std::string("the clocks' ratios and phases have no short common period");
+        const std::uint64_t all = ticks * periods;
+        std::map<std::uint64_t, Edges> moments;
+        for (std::uint64_t p = 0; p < periods; ++p)
+            moments[p * ticks + ticks / 2].pins.emplace_back(clock_, std::uint8_t{0});
+        for (const ExtraClock& x : extra_clocks_) {
+            const std::uint64_t period = ticks * x.ratio_den / x.ratio_num;
+            const std::uint64_t first = ticks * x.phase_num / x.phase_den;
+            for (std::uint64_t at = 0; at < all; at += period) {
+                moments[(at + first) % all].pins.emplace_back(x.pin, std::uint8_t{1});
+                moments[(at + first + period / 2) % all].pins.emplace_back(x.pin, std::uint8_t{0});
+            }
+        }
+        before_rise_.resize(periods);
+        at_rise_.resize(periods);
+        for (auto& [at, edges] : moments) {
+            // The rising edge that ends period p is at (p + 1) * ticks.
+            if (at % ticks == 0)
+                at_rise_[(at / ticks + periods - 1) % periods] = edges;
+            else
+                before_rise_[at / ticks].push_back(edges);
+        }
+    }
     std::uint32_t random16(std::uint64_t lane) const {
         std::uint64_t z = pacing_seed_ + timestep_ * 0x9e3779b97f4a7c15ULL +
                           (clocks_ - step_clock_) * 0xd1342543de82ef95ULL +
@@ -722,12 +831,13 @@ private:
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
         return static_cast<std::uint32_t>(z >> 40) & 0xffff;
     }
-    static void put_value(const Observed& o, std::uint32_t neuron, std::uint64_t value) {
+    static void put_value(const Observed& o, std::byte* row, std::uint32_t neuron,
+                          std::uint64_t value) {
         if (o.is_signed && o.bits < 64) {
             const unsigned shift = 64 - o.bits;
             value = static_cast<std::uint64_t>(static_cast<std::int64_t>(value << shift) >> shift);
         }
-        std::byte* to = o.row + static_cast<std::size_t>(neuron) * o.bytes;
+        std::byte* to = row + static_cast<std::size_t>(neuron) * o.bytes;
         switch (o.bytes) {
             case 1:
                 *to = static_cast<std::byte>(value);
@@ -750,57 +860,236 @@ private:
     __attribute__((noinline)) void violation(const std::string& text) {
         if (!stop_) stop_ = std::make_unique<Stop>(Stop{HostEnd::Violation, text});
     }
+    /// Row of what is seen now and belongs to `latency` timesteps ago; null before the first.
+    Row* row_behind(std::uint64_t latency) {
+        if (__builtin_expect(lag_ == 0, 1)) return now_;
+        if (timestep_ < epoch_ + latency) return nullptr;
+        return &rows_[(timestep_ - latency) % rows_.size()];
+    }
+    /// Row that an event belongs to by what the core says; null where it is not to be kept.
+    Row* row_of(Strobe& s) {
+        if (s.attribute == Strobe::Attribute::None) return row_behind(s.latency);
+        std::uint64_t belongs = s.marked;
+        if (s.attribute == Strobe::Attribute::Number) {
+            const std::uint64_t mask =
+                s.timestep_bits >= 64 ? ~0ULL : (1ULL << s.timestep_bits) - 1;
+            const std::uint64_t base = s.timestep_restarts ? epoch_ran_ : 0;
+            const std::uint64_t expected = s.timestep_first + (ran_ - base);
+            const std::uint64_t behind = (expected - s.timestep.eval()) & mask;
+            if (behind > s.late) {
+                violation("an output event of timestep number " +
+                          std::to_string(s.timestep.eval() & mask) + " came in timestep " +
+                          std::to_string(timestep_) + " (number " +
+                          std::to_string(expected & mask) + "), expected at most " +
+                          std::to_string(s.late) + " late");
+                return nullptr;
+            }
+            if (timestep_ < epoch_ + behind) return nullptr;
+            belongs = timestep_ - behind;
+        }
+        if (belongs > timestep_) {
+            violation("an output event came after the marker that ends timestep " +
+                      std::to_string(timestep_));
+            return nullptr;
+        }
+        if (belongs + s.late < timestep_) {
+            violation("an output event of timestep " + std::to_string(belongs) +
+                      " came in timestep " + std::to_string(timestep_) + ", expected at most " +
+                      std::to_string(s.late) + " late");
+            return nullptr;
+        }
+        return &rows_[belongs % rows_.size()];
+    }
+    void mark_spike(Row& row, std::uint32_t neuron, bool several) {
+        std::uint64_t& word = row.spikes[neuron / 64];
+        const std::uint64_t bit = 1ULL << (neuron % 64);
+        if (__builtin_expect(!several && (word & bit) != 0, 0))
+            violation("neuron " + std::to_string(neuron) +
+                      " fired twice in one timestep, but the core is declared to fire once");
+        word |= bit;
+        if (counts_) {
+            if (row.counts[neuron] == 0xffff)
+                violation("neuron " + std::to_string(neuron) +
+                          " fired more than 65535 times in one timestep, which no count can hold");
+            else
+                ++row.counts[neuron];
+        }
+        if (events_) row.listed.push_back({0, neuron, clocks_});
+    }
+    /// Notes that a neuron was shown; false where that is once too often.
+    bool mark_shown(Row& row, std::int32_t index, std::uint32_t neuron) {
+        std::uint64_t& word = row.shown[static_cast<std::size_t>(index)][neuron / 64];
+        const std::uint64_t bit = 1ULL << (neuron % 64);
+        if (__builtin_expect((word & bit) != 0, 0) &&
+            coverage_[static_cast<std::size_t>(index)].once) {
+            violation("the core showed " + coverage_[static_cast<std::size_t>(index)].name +
+                      " of neuron " + std::to_string(neuron) + " twice in one timestep");
+            return false;
+        }
+        word |= bit;
+        return true;
+    }
     void take(Strobe& s) {
-        const auto neuron = static_cast<std::uint32_t>(s.index.eval());
-        if (__builtin_expect(neuron >= neurons_, 0)) {
-            violation("the core gave neuron " + std::to_string(neuron) + ", but there are " +
-                      std::to_string(neurons_));
+        const std::uint64_t index = s.index.eval();
+        if (__builtin_expect(index >= s.end - s.begin, 0)) {
+            violation("the core gave neuron " + std::to_string(index) + ", but there are " +
+                      std::to_string(s.end - s.begin));
             return;
         }
-        ++s.seen;
-        if (s.is_spike) {
-            std::uint64_t& word = spikes_row_[neuron / 64];
-            const std::uint64_t bit = 1ULL << (neuron % 64);
-            if (__builtin_expect((word & bit) != 0, 0))
-                violation("neuron " + std::to_string(neuron) +
-                          " fired twice in one timestep, but the core is declared to fire once");
-            word |= bit;
-        }
-        for (const Strobe::Value& v : s.values) put_value(fields_[v.field], neuron, v.value.eval());
+        Row* const row = __builtin_expect(s.simple_row, 1) ? now_ : row_of(s);
+        if (__builtin_expect(!row, 0)) return;
+        const std::uint32_t neuron = s.begin + static_cast<std::uint32_t>(index);
+        if (s.shown >= 0) mark_shown(*row, s.shown, neuron);
+        if (s.is_spike) mark_spike(*row, neuron, s.counts);
+        for (const Strobe::Value& v : s.values)
+            put_value(fields_[v.field], row->fields[v.field], neuron, v.value.eval());
     }
     void tick_low() {
+        if (__builtin_expect(!extra_clocks_.empty(), 0)) {
+            for (const Edges& edges : before_rise_[clocks_ % before_rise_.size()]) {
+                for (const auto& [pin, value] : edges.pins) *pin = value;
+                model_->eval();
+                context_.timeInc(1);
+            }
+            return;
+        }
         *clock_ = 0;
         model_->eval();
         context_.timeInc(1);
     }
     void tick_high() {
+        if (__builtin_expect(!extra_clocks_.empty(), 0))
+            for (const auto& [pin, value] : at_rise_[clocks_ % at_rise_.size()].pins) *pin = value;
         *clock_ = 1;
         model_->eval();
         context_.timeInc(1);
         ++clocks_;
     }
-    /// One clock; before its rising edge strobes are sampled, and `watch` is left in sampled_.
-    template <bool kRandom>
-    void clock_step(const Expr* watch) {
-        if constexpr (kRandom)
-            for (Strobe& s : strobes_)
-                if (s.ready.data) s.ready.store(random16(7) >= stall_per_65536_);
-        tick_low();
-        for (std::size_t i = 0; i < n_strobes_; ++i)
-            if (__builtin_expect(valid_bits_[i] ? *valid_bits_[i] & 1 : strobes_[i].valid.test(),
-                                 0))
-                if (!kRandom || !strobes_[i].ready.data || strobes_[i].ready.load())
-                    take(strobes_[i]);
-        sampled_ = watch && watch->test();
-        tick_high();
+    void beat() {
         if ((clocks_ & 0x3ff) == 0) {
             shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
             check_simulator();
         }
     }
+    /// Output handshakes before a rising edge. What comes before the end of start-up is
+    /// acknowledged and forgotten.
+    void serve_four_phase(bool forget) {
+        using Phase = Strobe::Phase;
+        for (Strobe& s : strobes_) {
+            if (s.protocol != Strobe::Protocol::FourPhase) continue;
+            const bool request = s.valid.test();
+            if (s.phase == Phase::Idle && request) {
+                s.phase = Phase::Requested;
+                if (!forget) take(s);
+            } else if (s.phase == Phase::Acknowledged && !request) {
+                s.phase = Phase::Released;
+            }
+            outputs_busy_ = outputs_busy_ || s.phase != Phase::Idle;
+        }
+    }
+    /// The same after it: our side of the handshake moves.
+    void answer_four_phase() {
+        using Phase = Strobe::Phase;
+        std::uint64_t lane = 17;
+        for (Strobe& s : strobes_) {
+            if (s.protocol != Strobe::Protocol::FourPhase) continue;
+            if (s.phase == Phase::Requested && random16(lane++) >= stall_per_65536_) {
+                s.ready.store(1);
+                s.phase = Phase::Acknowledged;
+            } else if (s.phase == Phase::Released) {
+                s.ready.store(0);
+                s.phase = Phase::Idle;
+            }
+        }
+    }
+    void watch_quiet() {
+        bool same = true;
+        for (std::size_t i = 0; i < quiet_.size(); ++i) {
+            const std::uint64_t value = quiet_[i].load();
+            same = same && value == quiet_before_[i];
+            quiet_before_[i] = value;
+        }
+        quiet_count_ = same ? quiet_count_ + 1 : 0;
+    }
+    void note_taken(const Taken& t) {
+        const std::uint64_t address = t.index.eval();
+        if (address >= t.count) {
+            violation(std::string("the core took ") +
+                      (t.internal ? "a spike of neuron " : "axon ") + std::to_string(address) +
+                      ", but there are " + std::to_string(t.count));
+            return;
+        }
+        now_->taken.push_back({0, static_cast<std::uint32_t>(address), t.port});
+    }
+    /// What is sampled before or after a rising edge.
+    void sample(bool after) {
+        for (Strobe& s : strobes_) {
+            if (s.after_edge != after) continue;
+            if (s.protocol == Strobe::Protocol::None) {
+                if (s.valid.test()) take(s);
+            } else if (s.protocol == Strobe::Protocol::Ready && s.valid.test()) {
+                if (s.ready.load())
+                    take(s);
+                else
+                    outputs_busy_ = true;
+            }
+            if (s.attribute == Strobe::Attribute::Marker && s.timestep.test()) ++s.marked;
+        }
+        for (const Part& p : parts_)
+            if (p.trigger.present && p.after_edge == after && p.trigger.test()) read_part(p);
+    }
+    /// One clock with everything that a plan may ask for. `ends` is asked before the rising edge;
+    /// where it holds and the timestep ends with it, what is read before the edge is read.
+    /// @returns what `ends` said
+    template <typename Ends>
+    bool full_clock(Ends&& ends, bool last) {
+        if (stall_per_65536_ > 0)
+            for (Strobe& s : strobes_)
+                if (s.protocol == Strobe::Protocol::Ready)
+                    s.ready.store(random16(7) >= stall_per_65536_);
+        tick_low();
+        outputs_busy_ = false;
+        before_edge_hook();
+        sample(false);
+        if (four_phase_out_) serve_four_phase(false);
+        for (const Taken& t : taken_)
+            if (t.valid.test()) note_taken(t);
+        if (!quiet_.empty()) watch_quiet();
+        const bool ended = ends();
+        if (ended && last)
+            for (const Part& p : parts_)
+                if (!p.trigger.present && !p.after_edge) read_part(p);
+        tick_high();
+        sample(true);
+        if (four_phase_out_) answer_four_phase();
+        after_edge_hook();
+        beat();
+        return ended;
+    }
+    template <typename Ends>
+    bool full_until(Ends&& ends, bool last = false) {
+        for (;;) {
+            const bool ended = full_clock(ends, last);
+            if (over_limit()) return false;
+            if (ended) return true;
+        }
+    }
+    /// A clock in which nothing but plain strobes is looked at.
+    void fast_clock() {
+        tick_low();
+        for (std::size_t i = 0; i < n_strobes_; ++i)
+            if (__builtin_expect(valid_bits_[i] ? *valid_bits_[i] & 1 : strobes_[i].valid.test(),
+                                 0))
+                take(strobes_[i]);
+        tick_high();
+        beat();
+    }
+    /// A clock of start-up: nothing is observed.
     void idle_clock() {
         tick_low();
+        if (four_phase_out_) serve_four_phase(true);
         tick_high();
+        if (four_phase_out_) answer_four_phase();
         if ((clocks_ & 0x3ff) == 0) shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
     }
     void check_simulator() {
@@ -817,6 +1106,8 @@ private:
                 model_->eval();
             } else if (step.kind == Step::Kind::Clocks) {
                 for (std::uint64_t i = 0; i < step.clocks; ++i) idle_clock();
+            } else if (step.kind == Step::Kind::Call) {
+                call_adapter(step);
             } else {
                 step.target.store(step.value);
                 idle_clock();
@@ -846,22 +1137,31 @@ private:
     }
     __attribute__((noinline)) bool give_up() {
         if (!stop_)
-            stop_ = std::make_unique<Stop>(
-                Stop{HostEnd::Hung, waiting_for_ + std::string(" within ") +
-                                        std::to_string(limit_clocks_) + " clocks"});
+            stop_ = std::make_unique<Stop>(Stop{
+                HostEnd::Hung,
+                waiting_for_ + std::string(" within ") + std::to_string(limit_now_) + " clocks"});
         return true;
+    }
+    void start_limit(std::uint64_t clocks) {
+        limit_now_ = clocks;
+        deadline_ = clocks > ~0ULL - clocks_ ? ~0ULL : clocks_ + clocks;
     }
     /// Clocks until `watch` holds before a rising edge; false where the core gave up or was given
     /// up. Most of a run is spent here: what a clock needs is in locals, which no store to a signal
     /// can alias.
-    template <bool kRandom>
-    bool clock_until(const Expr& watch) {
-        if (kRandom || !watch.bit || n_strobes_ > kFastStrobes || !all_valid_plain_) {
-            do {
-                clock_step<kRandom>(&watch);
+    bool clock_until(const Expr& watch, bool last) {
+        if (full_) return full_until([&] { return watch.test(); }, last);
+        if (!watch.bit || n_strobes_ > kFastStrobes || !all_valid_plain_) {
+            for (;;) {
+                tick_low();
+                for (Strobe& s : strobes_)
+                    if (s.valid.test()) take(s);
+                const bool done = watch.test();
+                tick_high();
+                beat();
                 if (over_limit()) return false;
-            } while (!sampled_);
-            return true;
+                if (done) return true;
+            }
         }
         std::uint8_t* const clock = clock_;
         Vdut* const model = model_.get();
@@ -896,67 +1196,187 @@ private:
         clocks_ = clocks;
         return !stop_ || !over_limit();
     }
-    template <bool kRandom>
-    void run_handshake(const RunEvent* events, std::uint32_t count) {
-        deadline_ = clocks_ + limit_clocks_;
-        waiting_for_ = "the core did not take an input event";
+    void clock_once() {
+        if (full_)
+            full_clock([] { return false; }, false);
+        else
+            fast_clock();
+    }
+    /// Whether the core has nothing more to do; asked before each rising edge.
+    bool settled() {
+        const bool idle = (!idle_.present || idle_.test()) && !outputs_busy_;
+        idle_count_ = idle ? idle_count_ + 1 : 0;
+        return idle_count_ >= idle_clocks_ && quiet_count_ >= quiet_clocks_;
+    }
+    bool wait_settled(bool last) {
+        waiting_for_ = idle_.present ? "the core did not become idle"
+                                     : "the core's signals did not become quiet";
+        idle_count_ = 0;
+        quiet_count_ = 0;
+        return full_until([&] { return settled(); }, last);
+    }
+    bool gap() {
+        if (gap_per_65536_ == 0 || random16(11) >= gap_per_65536_) return true;
+        const std::uint32_t clocks = 1 + random16(13) % (gap_max_ ? gap_max_ : 1);
+        for (std::uint32_t g = 0; g < clocks; ++g) {
+            clock_once();
+            if (over_limit()) return false;
+        }
+        return true;
+    }
+    bool offer_code(Input& input, std::uint64_t code) {
+        waiting_for_ = input.four_phase ? "the core did not acknowledge an input event"
+                                        : "the core did not take an input event";
+        input.address.store(code);
+        input.valid.store(1);
+        if (!clock_until(input.ready, false)) return false;
+        input.valid.store(0);
+        if (!input.four_phase) return true;
+        waiting_for_ = "the core did not take back the acknowledge of an input event";
+        return full_until([&] { return !input.ready.test(); });
+    }
+    bool offer(const RunEvent& event) {
+        if (event.port >= inputs_.size()) {
+            violation("no input port " + std::to_string(event.port));
+            return false;
+        }
+        Input& input = inputs_[event.port];
+        if (!input.bits.empty()) return true;  // set at the start
+        if (!gap()) return false;
+        const std::uint64_t code =
+            event.address < input.codes.size() ? input.codes[event.address] : event.address;
+        return offer_code(input, code);
+    }
+    /// Inputs with one bit an axon.
+    void set_bits(const RunEvent* events, std::uint32_t count) {
+        clear_bits();
         for (std::uint32_t i = 0; i < count; ++i) {
-            const RunEvent& event = events[i];
-            if (event.port >= inputs_.size()) {
-                violation("no input port " + std::to_string(event.port));
+            if (events[i].port >= inputs_.size()) continue;
+            const Input& input = inputs_[events[i].port];
+            if (input.bits.empty()) continue;
+            const Field& bit = input.bits.at(events[i].address);
+            if (bit.load() != 0) {
+                violation("axon " + std::to_string(events[i].address) +
+                          " has two events in one timestep, but only one bit to show them");
                 return;
             }
-            InputStream& input = inputs_[event.port];
-            if constexpr (kRandom) {
-                if (random16(11) < gap_per_65536_) {
-                    const std::uint32_t gap = 1 + random16(13) % (gap_max_ ? gap_max_ : 1);
-                    for (std::uint32_t g = 0; g < gap; ++g) clock_step<kRandom>(nullptr);
-                }
-            }
-            input.address.store(event.address);
-            input.valid.store(1);
-            if (!clock_until<kRandom>(input.ready)) return;
-            if (kRandom || drain_) input.valid.store(0);
+            bit.store(1);
+            bits_set_.push_back(&bit);
+        }
+    }
+    void clear_bits() {
+        for (const Field* bit : bits_set_) bit->store(0);
+        bits_set_.clear();
+    }
+    void clear_pulses() {
+        for (const Input& input : inputs_)
+            if (input.pulse)
+                for (const Field& bit : input.bits) bit.store(0);
+    }
+    void run_handshake(const RunEvent* events, std::uint32_t count) {
+        for (std::uint32_t i = 0; i < count; ++i) {
+            if (!offer(events[i])) return;
             if (drain_ && idle_.present) {
-                if (!clock_until<kRandom>(idle_)) return;
+                waiting_for_ = "the core did not become idle";
+                if (!clock_until(idle_, false)) return;
             }
         }
-        for (InputStream& input : inputs_) input.valid.store(0);
         if (idle_.present && count > 0) {
             waiting_for_ = "the core did not become idle";
-            if (!clock_until<kRandom>(idle_)) return;
+            if (!clock_until(idle_, false)) return;
         }
         waiting_for_ = "done did not come";
         start_.store(1);
-        clock_step<kRandom>(nullptr);
+        clock_once();
         start_.store(0);
-        if (!clock_until<kRandom>(done_)) return;
+        if (__builtin_expect(any_pulse_, 0)) clear_pulses();
+        if (!clock_until(done_, !four_phase_out_)) return;
+        if (__builtin_expect(four_phase_out_, 0)) {
+            waiting_for_ = "an output handshake did not end";
+            if (!full_until([&] { return !outputs_busy_; }, true)) return;
+        }
+        read_parts_after();
     }
-    void gather() {
-        for (Observed& o : fields_) {
-            if (o.gather == Observed::Gather::None) continue;
-            if (o.gather == Observed::Gather::Copy) {
-                std::memcpy(o.row, o.base, o.row_bytes);
-            } else if (o.gather == Observed::Gather::Strided && o.table[0].width == o.bytes * 8) {
-                gather_strided(o);
-            } else {
-                for (std::uint32_t n = 0; n < neurons_; ++n) put_value(o, n, o.table[n].load());
+    bool give_tick() {
+        if (has_tick_event_) return offer_code(inputs_.at(tick_input_), tick_code_);
+        if (!tick_.data) return true;
+        tick_.store(1);
+        for (std::uint32_t i = 0; i < tick_clocks_; ++i) {
+            clock_once();
+            if (over_limit()) return false;
+        }
+        tick_.store(0);
+        return true;
+    }
+    void run_aer(const RunEvent* events, std::uint32_t count) {
+        if (tick_first_ && !give_tick()) return;
+        if (tick_first_ && settle_ && count > 0 && !wait_settled(false)) return;
+        for (std::uint32_t i = 0; i < count; ++i) {
+            if (!offer(events[i])) return;
+            if (drain_ && !wait_settled(false)) return;
+        }
+        if (!tick_first_) {
+            if (settle_ && count > 0 && !drain_ && !wait_settled(false)) return;
+            if (!give_tick()) return;
+        }
+        if (!wait_settled(true)) return;
+        read_parts_after();
+    }
+    /// Parts without a trigger that are read after the last edge of a timestep.
+    void read_parts_after() {
+        for (const Part& p : parts_)
+            if (!p.trigger.present && p.after_edge) read_part(p);
+    }
+    void read_part(const Part& p) {
+        Row* const row = row_behind(p.latency);
+        if (__builtin_expect(!row, 0)) return;
+        if (p.field < 0) {
+            read_spikes(p, *row);
+        } else {
+            const auto f = static_cast<std::size_t>(p.field);
+            const Observed& o = fields_[f];
+            std::byte* const to = row->fields[f];
+            const std::uint32_t n = p.end - p.begin;
+            switch (p.gather) {
+                case Part::Gather::Copy:
+                    std::memcpy(to + std::size_t{p.begin} * o.bytes, p.base,
+                                std::size_t{n} * o.bytes);
+                    break;
+                case Part::Gather::Strided:
+                    read_strided(p, to + std::size_t{p.begin} * o.bytes, n, o.bytes);
+                    break;
+                case Part::Gather::Expressions:
+                    for (std::uint32_t i = 0; i < n; ++i)
+                        put_value(o, to, p.begin + i, p.expressions[i].eval());
+                    break;
+                default:
+                    for (std::uint32_t i = 0; i < n; ++i)
+                        put_value(o, to, p.begin + i, p.table[i].load());
+                    break;
             }
         }
-        if (spike_copy_) {
-            std::memcpy(spikes_row_, spike_copy_, (neurons_ + 7) / 8);
-            if (neurons_ % 64) spikes_row_[spike_words_ - 1] &= (1ULL << (neurons_ % 64)) - 1;
-        } else if (!spike_table_.empty()) {
-            for (std::uint32_t n = 0; n < neurons_; ++n)
-                spikes_row_[n / 64] |= spike_table_[n].load() << (n % 64);
+        if (p.shown >= 0) {
+            const Coverage& c = coverage_[static_cast<std::size_t>(p.shown)];
+            auto& shown = row->shown[static_cast<std::size_t>(p.shown)];
+            for (std::size_t w = 0; w < spike_words_; ++w) shown[w] |= c.neurons[w];
         }
     }
-    static void gather_strided(const Observed& o) {
-        const std::uint8_t* from = o.base;
-        std::byte* to = o.row;
-        const std::size_t n = o.row_bytes / o.bytes;
-        for (std::size_t i = 0; i < n; ++i, from += o.stride, to += o.bytes)
-            std::memcpy(to, from, o.bytes);
+    void read_spikes(const Part& p, Row& row) {
+        if (p.gather == Part::Gather::Bits && !p.trigger.present && !counts_) {
+            std::memcpy(row.spikes, p.base, (neurons_ + 7) / 8);
+            if (neurons_ % 64) row.spikes[spike_words_ - 1] &= (1ULL << (neurons_ % 64)) - 1;
+            return;
+        }
+        for (std::uint32_t i = 0; i < p.end - p.begin; ++i) {
+            const std::uint64_t fired =
+                p.expressions.empty() ? p.table[i].load() : p.expressions[i].eval();
+            if (fired != 0) mark_spike(row, p.begin + i, false);
+        }
+    }
+    static void read_strided(const Part& p, std::byte* to, std::uint32_t n, std::uint32_t bytes) {
+        const std::uint8_t* from = p.base;
+        for (std::uint32_t i = 0; i < n; ++i, from += p.stride, to += bytes)
+            std::memcpy(to, from, bytes);
     }
     /// Rows that the next timestep reads and writes come into the cache while the core computes
     /// this one: the tool used their lines last, on another processor.
@@ -973,19 +1393,69 @@ private:
             prefetch_row(at + row * (step + 1), row, false);
             at += align_up(row * n_steps, 8);
         }
-        for (const Observed& o : fields_) prefetch_row(o.row + o.row_bytes, o.row_bytes, true);
+        for (std::size_t f = 0; f < fields_.size(); ++f)
+            prefetch_row(now_->fields[f] + fields_[f].row_bytes, fields_[f].row_bytes, true);
     }
     void run_clocked() {
-        for (std::uint32_t i = 0; i + 1 < clocks_per_step_; ++i) clock_step<false>(nullptr);
+        for (std::uint32_t i = 0; i + 1 < clocks_per_step_; ++i) fast_clock();
         if (gather_after_edge_) {
-            clock_step<false>(nullptr);
-            gather();
+            fast_clock();
+            for (const Part& p : parts_) read_part(p);
         } else {
             tick_low();
-            gather();
+            for (std::size_t i = 0; i < n_strobes_; ++i)
+                if (strobes_[i].valid.test()) take(strobes_[i]);
+            for (const Part& p : parts_) read_part(p);
             tick_high();
         }
         if ((clocks_ & 0x3ff) == 0) shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
+    }
+    /// Clocks go on whatever the core does, so events have to be taken in time.
+    void run_clocked_full(const RunEvent* events, std::uint32_t count) {
+        std::uint32_t next = 0;
+        Input* waiting = nullptr;
+        const auto offer_next = [&] {
+            while (!waiting && next < count) {
+                Input& input = inputs_.at(events[next].port);
+                if (!input.bits.empty()) {
+                    ++next;
+                    continue;
+                }
+                if (gap_per_65536_ > 0 && random16(11) < gap_per_65536_) return;
+                const std::uint32_t axon = events[next].address;
+                input.address.store(axon < input.codes.size() ? input.codes[axon] : axon);
+                input.valid.store(1);
+                waiting = &input;
+            }
+        };
+        bool releasing = false;
+        for (std::uint32_t i = 0; i < clocks_per_step_; ++i) {
+            offer_next();
+            const bool last = i + 1 == clocks_per_step_;
+            bool taken = false;
+            full_clock(
+                [&] {
+                    if (waiting) taken = waiting->ready.test() != releasing;
+                    return last;
+                },
+                true);
+            if (i == 0 && any_pulse_) clear_pulses();
+            if (waiting && taken) {
+                if (!releasing) waiting->valid.store(0);
+                releasing = waiting->four_phase && !releasing;
+                if (!releasing) {
+                    waiting = nullptr;
+                    ++next;
+                }
+            }
+            if (stop_) return;
+        }
+        offer_next();  // skips what needs no handshake
+        if (next < count)
+            violation("the core took " + std::to_string(next) + " of " + std::to_string(count) +
+                      " input events in the " + std::to_string(clocks_per_step_) +
+                      " clocks of the timestep");
+        read_parts_after();
     }
     const std::byte* apply_side_bands(const std::byte* rows, std::uint32_t step,
                                       std::uint32_t n_steps) {
@@ -1007,13 +1477,267 @@ private:
         }
         return at;
     }
-    void check_strobes() {
-        for (Strobe& s : strobes_) {
-            if (!s.is_spike && s.seen != neurons_)
-                violation("the core showed " + std::to_string(s.seen) +
-                          " neuron updates in this timestep, expected " + std::to_string(neurons_));
-            s.seen = 0;
+
+    // ---- rows and blocks
+    void reset_row(Row& row) {
+        std::memset(row.spikes, 0, 8 * spike_words_);
+        if (counts_) std::memset(row.counts, 0, 2ULL * neurons_);
+        for (auto& shown : row.shown) std::fill(shown.begin(), shown.end(), 0);
+        row.listed.clear();
+        row.taken.clear();
+    }
+    /// Every neuron must have been shown, or keeps its value.
+    void finish_row(Row& row) {
+        for (std::size_t c = 0; c < coverage_.size(); ++c) {
+            const Coverage& cover = coverage_[c];
+            for (std::size_t w = 0; w < spike_words_; ++w) {
+                std::uint64_t missing = cover.neurons[w] & ~row.shown[c][w];
+                if (__builtin_expect(missing == 0, 1)) continue;
+                if (!cover.keep) {
+                    std::uint64_t shown = 0;
+                    std::uint64_t wanted = 0;
+                    for (std::size_t k = 0; k < spike_words_; ++k) {
+                        shown += static_cast<std::uint64_t>(
+                            __builtin_popcountll(cover.neurons[k] & row.shown[c][k]));
+                        wanted +=
+                            static_cast<std::uint64_t>(__builtin_popcountll(cover.neurons[k]));
+                    }
+                    violation(
+                        "the core showed " + cover.name + " of " + std::to_string(shown) +
+                        " neurons in this timestep, expected " + std::to_string(wanted) +
+                        "; neuron " +
+                        std::to_string(w * 64 + static_cast<unsigned>(__builtin_ctzll(missing))) +
+                        " is missing");
+                    return;
+                }
+                for (; missing != 0; missing &= missing - 1) {
+                    const std::size_t n = w * 64 + static_cast<unsigned>(__builtin_ctzll(missing));
+                    for (const std::uint32_t f : cover.fields)
+                        std::memcpy(row.fields[f] + n * fields_[f].bytes,
+                                    fields_[f].last.data() + n * fields_[f].bytes,
+                                    fields_[f].bytes);
+                }
+            }
         }
+        for (std::size_t f = 0; f < fields_.size(); ++f)
+            if (!fields_[f].last.empty())
+                std::memcpy(fields_[f].last.data(), row.fields[f], fields_[f].row_bytes);
+        for (const Strobe& s : strobes_)
+            if (s.attribute == Strobe::Attribute::Marker && s.marked <= next_row_)
+                violation("the marker that ends timestep " + std::to_string(next_row_) +
+                          " did not come within " + std::to_string(s.late) + " timesteps");
+    }
+    bool open_block(std::uint32_t capacity, std::uint64_t spikes_listed,
+                    std::uint64_t taken_listed) {
+        const std::uint64_t spike_bytes = align_up(8 * spike_words_ * capacity);
+        std::uint64_t bytes = sizeof(BlockHeader) + spike_bytes;
+        for (const Observed& o : fields_) bytes += align_up(o.row_bytes * capacity);
+        if (counts_) bytes += align_up(2ULL * neurons_ * capacity);
+        if (events_) bytes += align_up(sizeof(ListedSpike) * spikes_listed);
+        if (order_) bytes += align_up(sizeof(ListedTaken) * taken_listed);
+        if (align_up(kAlign + bytes) > out_.size() / 2) return false;
+        std::byte* to = reserve(Msg::Block, bytes);
+        block_.header = reinterpret_cast<BlockHeader*>(to);
+        *block_.header = {};
+        block_.header->first = next_row_;
+        block_.header->capacity = capacity;
+        block_.header->spike_capacity = events_ ? static_cast<std::uint32_t>(spikes_listed) : 0;
+        block_.header->taken_capacity = order_ ? static_cast<std::uint32_t>(taken_listed) : 0;
+        shared_->open_block.store(out_.reserved_at() + 1, std::memory_order_release);
+        block_.spikes = reinterpret_cast<std::uint64_t*>(to + sizeof(BlockHeader));
+        to += sizeof(BlockHeader) + spike_bytes;
+        for (std::size_t f = 0; f < fields_.size(); ++f) {
+            block_.fields[f] = to;
+            to += align_up(fields_[f].row_bytes * capacity);
+        }
+        if (counts_) {
+            block_.counts = reinterpret_cast<std::uint16_t*>(to);
+            to += align_up(2ULL * neurons_ * capacity);
+        }
+        if (events_) {
+            block_.listed = reinterpret_cast<ListedSpike*>(to);
+            to += align_up(sizeof(ListedSpike) * spikes_listed);
+        }
+        if (order_) block_.taken = reinterpret_cast<ListedTaken*>(to);
+        return true;
+    }
+    /// A block for what is left of the request; fewer timesteps where it would not fit in the ring.
+    /// @returns false where not even one does
+    bool open_block_for(std::uint64_t spikes_listed, std::uint64_t taken_listed) {
+        for (std::uint32_t steps = rows_left_;; steps = (steps + 1) / 2) {
+            const std::uint64_t more = kListedPerStep * steps + kListedPerBlock;
+            if (open_block(steps, spikes_listed + more, taken_listed + more)) return true;
+            if (steps <= 1) return false;
+        }
+    }
+    void open_request(std::uint32_t rows) {
+        rows_left_ = rows;
+        if (!open_block_for(0, 0)) throw std::string("one timestep does not fit in the ring");
+    }
+    void close_block() {
+        block_.header->clock = clocks_;
+        shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
+        publish();
+        shared_->open_block.store(0, std::memory_order_release);
+    }
+    /// The row follows the next free one of the block.
+    void point_row(Row& row) const {
+        const std::uint64_t at = block_.header->n_steps;
+        row.spikes = block_.spikes + at * spike_words_;
+        for (std::size_t f = 0; f < fields_.size(); ++f)
+            row.fields[f] = block_.fields[f] + at * fields_[f].row_bytes;
+        if (counts_) row.counts = block_.counts + at * neurons_;
+    }
+    void copy_row(const Row& row) const {
+        const std::uint64_t at = block_.header->n_steps;
+        std::memcpy(block_.spikes + at * spike_words_, row.spikes, 8 * spike_words_);
+        for (std::size_t f = 0; f < fields_.size(); ++f)
+            std::memcpy(block_.fields[f] + at * fields_[f].row_bytes, row.fields[f],
+                        fields_[f].row_bytes);
+        if (counts_) std::memcpy(block_.counts + at * neurons_, row.counts, 2ULL * neurons_);
+    }
+    /// A timestep with more events than the block has room for begins a block of its own.
+    void move_to_new_block(Row& row) {
+        Row kept;
+        std::vector<std::uint64_t> storage;
+        if (lag_ == 0) {  // the row's memory is the block's
+            std::uint64_t bytes = 8 * spike_words_;
+            for (const Observed& o : fields_) bytes += align_up(o.row_bytes, 8);
+            if (counts_) bytes += align_up(2ULL * neurons_, 8);
+            storage.resize(bytes / 8);
+            auto* at = reinterpret_cast<std::byte*>(storage.data());
+            kept.spikes = storage.data();
+            std::memcpy(at, row.spikes, 8 * spike_words_);
+            at += 8 * spike_words_;
+            for (std::size_t f = 0; f < fields_.size(); ++f) {
+                kept.fields.push_back(at);
+                std::memcpy(at, row.fields[f], fields_[f].row_bytes);
+                at += align_up(fields_[f].row_bytes, 8);
+            }
+            if (counts_) {
+                kept.counts = reinterpret_cast<std::uint16_t*>(at);
+                std::memcpy(at, row.counts, 2ULL * neurons_);
+            }
+        }
+        close_block();
+        if (!open_block_for(row.listed.size(), row.taken.size())) {
+            (void)open_block_for(0, 0);
+            violation("one timestep has " + std::to_string(row.listed.size()) + " spikes and " +
+                      std::to_string(row.taken.size()) +
+                      " taken events, which do not fit in the ring between tool and core");
+            return;
+        }
+        if (lag_ == 0) {
+            copy_row(kept);
+            point_row(row);
+        }
+    }
+    void emit_row(Row& row) {
+        if (lag_ > 0) make_room();
+        if (events_ || order_) {
+            if (block_.header->n_spikes + row.listed.size() > block_.header->spike_capacity ||
+                block_.header->n_taken + row.taken.size() > block_.header->taken_capacity)
+                move_to_new_block(row);
+            if (stop_) return;
+            BlockHeader* const header = block_.header;
+            for (ListedSpike spike : row.listed) {
+                spike.step = header->n_steps;
+                block_.listed[header->n_spikes++] = spike;
+            }
+            for (ListedTaken taken : row.taken) {
+                taken.step = header->n_steps;
+                block_.taken[header->n_taken++] = taken;
+            }
+        }
+        if (lag_ > 0) copy_row(row);
+        block_.header->n_steps += 1;
+        ++next_row_;
+        --rows_left_;
+    }
+    /// Long lists make blocks shorter than was asked for: the next row may need a new one.
+    void make_room() {
+        if (block_.header->n_steps < block_.header->capacity) return;
+        close_block();
+        (void)open_block_for(0, 0);
+    }
+    /// Runs one timestep of the core; with latencies this is a later one than the row that gets
+    /// complete by it.
+    void run_timestep(const RunEvent* events, std::uint32_t count) {
+        Row& row = rows_[lag_ == 0 ? 0 : timestep_ % rows_.size()];
+        now_ = &row;
+        if (kind_ == Kind::Clocked && !full_) {
+            run_clocked();
+        } else {
+            start_limit(limit_clocks_);
+            if (any_bits_) set_bits(events, count);
+            if (!stop_) {
+                switch (kind_) {
+                    case Kind::Handshake:
+                        run_handshake(events, count);
+                        break;
+                    case Kind::Clocked:
+                        run_clocked_full(events, count);
+                        break;
+                    case Kind::Aer:
+                        run_aer(events, count);
+                        break;
+                    case Kind::Custom:
+                        run_custom(events, count);
+                        break;
+                }
+            }
+        }
+        ++ran_;
+        check_simulator();
+    }
+    void begin_timestep() {
+        Row& row = rows_[lag_ == 0 ? 0 : timestep_ % rows_.size()];
+        if (lag_ == 0) {
+            make_room();
+            point_row(row);
+        }
+        reset_row(row);
+        now_ = &row;
+        shared_->timestep.store(next_row_, std::memory_order_relaxed);
+        step_clock_ = clocks_;
+    }
+    void end_timestep() {
+        if (stop_ || timestep_ < epoch_ + lag_) return;
+        Row& row = rows_[lag_ == 0 ? 0 : (timestep_ - lag_) % rows_.size()];
+        if (!coverage_.empty() || marker_streams_) finish_row(row);
+        if (!stop_) emit_row(row);
+    }
+    /// Timesteps without input, so that what is shown late can be seen.
+    void drain_rows() {
+        for (const SideBandTarget& band : side_bands_)
+            for (const Field& f : band.table) f.store(0);
+        const std::uint64_t from = timestep_;
+        for (std::uint32_t k = 0; k < lag_ && !stop_; ++k) {
+            timestep_ = from + k;
+            begin_timestep();
+            run_timestep(nullptr, 0);
+            end_timestep();
+        }
+        timestep_ = from;
+    }
+    /// Brings the core to the start state of a sample; what it shows late belongs to the one
+    /// before.
+    void begin_sample(std::uint32_t state) {
+        if (lag_ > 0 && timestep_ > epoch_) drain_rows();
+        const auto program = programs_.find(state == 1 ? "clear" : "state_reset");
+        if (stop_) return;
+        if (program == programs_.end()) {
+            violation("the manifest does not say how to bring the core to this start state");
+            return;
+        }
+        start_epoch();
+        stop_ = run_program(program->second);
+    }
+    void start_epoch() {
+        epoch_ = timestep_;
+        epoch_ran_ = ran_;
+        for (Strobe& s : strobes_) s.marked = timestep_;
+        for (Observed& o : fields_) std::fill(o.last.begin(), o.last.end(), std::byte{0});
     }
     void run(const std::byte* payload) {
         RunHeader header;
@@ -1026,68 +1750,281 @@ private:
         const auto* events = reinterpret_cast<const RunEvent*>(at);
         at += align_up(sizeof(RunEvent) * header.n_events, 8);
 
-        const std::uint64_t spike_bytes = align_up(8 * spike_words_ * header.n_steps);
-        std::uint64_t bytes = sizeof(BlockHeader) + spike_bytes;
-        for (const Observed& o : fields_) bytes += align_up(o.row_bytes * header.n_steps);
-        std::byte* to = reserve(Msg::Block, bytes);
-        auto* block = reinterpret_cast<BlockHeader*>(to);
-        *block = {header.first, 0, header.n_steps, 0, {}};
-        shared_->open_block.store(out_.reserved_at() + 1, std::memory_order_release);
-        spikes_row_ = reinterpret_cast<std::uint64_t*>(to + sizeof(BlockHeader));
-        std::byte* column = to + sizeof(BlockHeader) + spike_bytes;
-        for (Observed& o : fields_) {
-            o.row = column;
-            column += align_up(o.row_bytes * header.n_steps);
+        timestep_ = header.first;
+        if (!running_) {
+            running_ = true;
+            next_row_ = header.first;
+            start_epoch();
         }
+        open_request(header.n_steps + lag_);
         std::uint32_t begin = 0;
         for (std::uint32_t step = 0; step < header.n_steps; ++step) {
             timestep_ = header.first + step;
-            shared_->timestep.store(timestep_, std::memory_order_relaxed);
-            step_clock_ = clocks_;
-            std::memset(spikes_row_, 0, 8 * spike_words_);
             if (begin < header.n_begins && begins[2 * begin] == step) {
                 const std::uint32_t state = begins[2 * begin + 1];
                 ++begin;
-                if (state != 0) {
-                    const auto program = programs_.find(state == 1 ? "clear" : "state_reset");
-                    if (program == programs_.end()) {
-                        violation(
-                            "the manifest does not say how to bring the core to this start state");
-                    } else {
-                        stop_ = run_program(program->second);
-                    }
-                    step_clock_ = clocks_;
-                }
+                if (state != 0) begin_sample(state);
             }
+            begin_timestep();
             if (!stop_) {
                 if (!side_bands_.empty()) apply_side_bands(at, step, header.n_steps);
-                if (handshake_) {
-                    const RunEvent* first = events + event_begin[step];
-                    const std::uint32_t count = event_begin[step + 1] - event_begin[step];
-                    random_pins_ ? run_handshake<true>(first, count)
-                                 : run_handshake<false>(first, count);
-                    gather();
-                } else {
-                    if (step + 1 < header.n_steps) prefetch_next(at, step, header.n_steps);
-                    run_clocked();
-                }
+                if (kind_ == Kind::Clocked && !full_ && step + 1 < header.n_steps)
+                    prefetch_next(at, step, header.n_steps);
+                bands_at_ = at;
+                bands_step_ = step;
+                bands_steps_ = header.n_steps;
+                run_timestep(events + event_begin[step], event_begin[step + 1] - event_begin[step]);
             }
-            check_simulator();
-            if (!stop_) check_strobes();
+            end_timestep();
             if (stop_) break;
-            block->n_steps = step + 1;
-            spikes_row_ += spike_words_;
-            for (Observed& o : fields_) o.row += o.row_bytes;
         }
-        block->clock = clocks_;
-        shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
-        publish();
-        shared_->open_block.store(0, std::memory_order_release);
+        close_block();
         if (stop_) {
             end(*stop_);
             dead_ = true;
         }
     }
+    void drain() {
+        ++timestep_;
+        open_request(lag_ + 1);
+        bands_steps_ = 0;
+        drain_rows();
+        close_block();
+        if (stop_) {
+            end(*stop_);
+            dead_ = true;
+        }
+    }
+
+#ifdef SPIKELOCK_WITH_ADAPTER
+    // ---- the adapter
+    class AdapterBench final : public spikelock::adapter::Bench {
+    public:
+        explicit AdapterBench(Host& host) : Bench(*host.model_), host_(host) {}
+        void clock(std::uint64_t clocks) override {
+            for (std::uint64_t i = 0; i < clocks; ++i) {
+                if (host_.in_timestep_)
+                    host_.full_clock([] { return false; }, false);
+                else
+                    host_.adapter_idle_clock();
+                if (host_.over_limit()) throw Stopped();
+            }
+        }
+        void eval() override {
+            dut.eval();
+            host_.context_.timeInc(1);
+        }
+        std::uint64_t clocks() const override { return host_.clocks_; }
+        void spike(std::uint32_t neuron) override {
+            if (!host_.in_timestep_) return;
+            check(neuron);
+            host_.mark_spike(*host_.now_, neuron, host_.adapter_counts_ != 0);
+            stop();
+        }
+        spikelock::adapter::Field field(std::string_view name) override {
+            const auto found = host_.given_.find(std::string(name));
+            if (found == host_.given_.end())
+                fail("the adapter gives field '" + std::string(name) +
+                     "', but no [[observe]] has that field with source = \"adapter\"");
+            handles_.push_back(found->second);
+            return static_cast<spikelock::adapter::Field>(handles_.size() - 1);
+        }
+        void value(spikelock::adapter::Field field, std::uint32_t neuron,
+                   std::int64_t value) override {
+            if (!host_.in_timestep_) return;
+            check(neuron);
+            const auto [f, shown] = handles_.at(static_cast<std::size_t>(field));
+            const Observed& o = host_.fields_[f];
+            const std::int64_t low = o.is_signed ? -(std::int64_t{1} << (o.bits - 1)) : 0;
+            const std::int64_t high =
+                o.is_signed ? -(low + 1) : static_cast<std::int64_t>((1ULL << o.bits) - 1);
+            if (o.bits < 63 && (value < low || value > high))
+                fail("the adapter gives " + std::to_string(value) + " for " + o.name +
+                     " of neuron " + std::to_string(neuron) + ", which has " +
+                     std::to_string(o.bits) + " bits");
+            host_.mark_shown(*host_.now_, static_cast<std::int32_t>(shown), neuron);
+            put_value(o, host_.now_->fields[f], neuron, static_cast<std::uint64_t>(value));
+            stop();
+        }
+        void took(std::uint32_t axon, std::uint16_t port) override {
+            if (host_.in_timestep_ && host_.order_) host_.now_->taken.push_back({0, axon, port});
+        }
+        void took_internal(std::uint32_t neuron) override {
+            if (host_.in_timestep_ && host_.order_)
+                host_.now_->taken.push_back({0, neuron, 0xffff});
+        }
+        void took_tick() override {
+            if (host_.in_timestep_ && host_.order_) host_.now_->taken.push_back({0, 0, 0xfffe});
+        }
+        spikelock::adapter::Signal signal(std::string_view name) override {
+            try {
+                signals_.push_back(host_.find(std::string(name)));
+            } catch (const std::string& what) {
+                fail(what + "; is it in [adapter] signals?");
+            }
+            return static_cast<spikelock::adapter::Signal>(signals_.size() - 1);
+        }
+        std::uint64_t get(spikelock::adapter::Signal signal, std::uint32_t word, std::uint32_t lsb,
+                          std::uint32_t width) const override {
+            return bits_of(signal, word, lsb, width).load();
+        }
+        void set(spikelock::adapter::Signal signal, std::uint64_t value, std::uint32_t word,
+                 std::uint32_t lsb, std::uint32_t width) override {
+            bits_of(signal, word, lsb, width).store(value);
+        }
+        bool drain() const override { return host_.drain_; }
+        void gap() override {
+            if (!host_.gap()) throw Stopped();
+        }
+        bool stall() override {
+            return host_.random16(19 + ++drawn_ * 64) < host_.stall_per_65536_;
+        }
+        std::uint32_t random(std::uint32_t below) override {
+            const std::uint64_t lane = 23 + ++drawn_ * 64;
+            return static_cast<std::uint32_t>(
+                (std::uint64_t{host_.random16(lane)} << 16 | host_.random16(lane + 1)) %
+                (below ? below : 1));
+        }
+        std::uint32_t neurons() const override { return host_.neurons_; }
+        std::uint32_t axons() const override { return host_.axons_; }
+        std::string option(std::string_view name, std::string fallback) const override {
+            const auto found = host_.options_.find(std::string(name));
+            return found == host_.options_.end() ? std::move(fallback) : found->second;
+        }
+        [[noreturn]] void fail(const std::string& text) override {
+            host_.violation(text);
+            throw Stopped();
+        }
+        void begin_timestep() { drawn_ = 0; }
+
+    protected:
+        const char* wait_text(const char* text) override {
+            const char* const before = host_.waiting_for_;
+            host_.waiting_for_ = text;
+            return before;
+        }
+
+    private:
+        void stop() const {
+            if (host_.stop_) throw Stopped();
+        }
+        void check(std::uint32_t neuron) {
+            if (neuron >= host_.neurons_)
+                fail("the adapter gives neuron " + std::to_string(neuron) + ", but there are " +
+                     std::to_string(host_.neurons_));
+        }
+        Field bits_of(spikelock::adapter::Signal signal, std::uint32_t word, std::uint32_t lsb,
+                      std::uint32_t width) const {
+            const Signal& s = signals_.at(static_cast<std::size_t>(signal));
+            return host_.field_of(s, word, lsb, width ? width : std::min(64U, s.bits - lsb));
+        }
+        Host& host_;
+        std::vector<std::pair<std::uint32_t, std::uint32_t>> handles_;
+        std::vector<Signal> signals_;
+        std::uint64_t drawn_ = 0;
+    };
+
+    void make_adapter() {
+        adapter_.reset(spikelock_make_adapter());
+        bench_ = std::make_unique<AdapterBench>(*this);
+    }
+    void before_edge_hook() {
+        if (hooks_) adapter_->before_edge(*bench_);
+    }
+    void after_edge_hook() {
+        if (hooks_) adapter_->after_edge(*bench_);
+    }
+    /// A clock of a start-up hook: nothing is observed, but the adapter may serve its handshakes.
+    void adapter_idle_clock() {
+        tick_low();
+        before_edge_hook();
+        if (four_phase_out_) serve_four_phase(true);
+        tick_high();
+        if (four_phase_out_) answer_four_phase();
+        after_edge_hook();
+        beat();
+    }
+    /// Calls into the adapter; what it throws ends the run.
+    template <typename Call>
+    void guarded(const std::string& what, Call&& call) {
+        hooks_ = true;
+        try {
+            call();
+        } catch (const Stopped&) {
+            if (!stop_) violation("the adapter's " + what + " was left without a reason");
+        } catch (const std::string& error) {
+            violation("the adapter's " + what + ": " + error);
+        } catch (const std::exception& error) {
+            violation("the adapter's " + what + " threw: " + error.what());
+        }
+        hooks_ = false;
+    }
+    void call_adapter(const Step& step) {
+        start_limit(step.limit);
+        waiting_for_ = "the adapter's call() did not end";
+        guarded("call(\"" + step.text + "\")", [&] { adapter_->call(*bench_, step.text); });
+    }
+    void run_custom(const RunEvent* events, std::uint32_t count) {
+        spikelock::adapter::Timestep t;
+        t.number = timestep_;
+        for (std::uint32_t i = 0; i < count; ++i)
+            t.events.push_back({events[i].address, events[i].port, events[i].payload});
+        const std::byte* at = bands_at_;
+        for (const SideBandTarget& band : side_bands_) {
+            const std::uint64_t row = static_cast<std::uint64_t>(band.width) * band.element_bytes;
+            spikelock::adapter::Band b{band.name, std::vector<std::int32_t>(band.width)};
+            for (std::uint32_t i = 0; i < band.width && bands_steps_ > 0; ++i) {
+                std::uint64_t value = 0;
+                std::memcpy(&value, at + row * bands_step_ + std::uint64_t{i} * band.element_bytes,
+                            band.element_bytes);
+                const unsigned unused = 64 - 8 * band.element_bytes;
+                b.values[i] =
+                    static_cast<std::int32_t>(static_cast<std::int64_t>(value << unused) >> unused);
+            }
+            at += align_up(row * bands_steps_, 8);
+            t.bands.push_back(std::move(b));
+        }
+        in_timestep_ = true;
+        bench_->begin_timestep();
+        waiting_for_ = "the adapter's step() did not end";
+        guarded("step()", [&] { adapter_->step(*bench_, t); });
+        in_timestep_ = false;
+        if (!stop_)
+            for (const Part& p : parts_)
+                if (!p.trigger.present) read_part(p);
+    }
+    bool adapter_writes(const Word* words, std::size_t count) {
+        for (std::size_t i = 0; i < count && !stop_; ++i) {
+            start_limit(limit_clocks_);
+            waiting_for_ = "the adapter's write() did not end";
+            guarded("write()", [&] { adapter_->write(*bench_, words[i].address, words[i].data); });
+        }
+        return true;
+    }
+    bool adapter_reads(const std::uint64_t* addresses, std::vector<std::uint64_t>& values) {
+        for (std::size_t i = 0; i < values.size() && !stop_; ++i) {
+            start_limit(limit_clocks_);
+            waiting_for_ = "the adapter's read() did not end";
+            guarded("read()", [&] { values[i] = adapter_->read(*bench_, addresses[i]); });
+        }
+        return true;
+    }
+    bool adapter_can_read() const { return adapter_ && adapter_->can_read(); }
+    std::unique_ptr<spikelock::adapter::Adapter> adapter_;
+    std::unique_ptr<AdapterBench> bench_;
+    bool hooks_ = false;
+#else
+    void make_adapter() {}
+    void before_edge_hook() {}
+    void after_edge_hook() {}
+    void call_adapter(const Step&) { violation("this host was built without an adapter"); }
+    void run_custom(const RunEvent*, std::uint32_t) {
+        violation("this host was built without an adapter");
+    }
+    bool adapter_writes(const Word*, std::size_t) { return false; }
+    bool adapter_reads(const std::uint64_t*, std::vector<std::uint64_t>&) { return false; }
+    bool adapter_can_read() const { return false; }
+#endif
 
     // ---- requests
     std::string describe() {
@@ -1138,6 +2075,11 @@ private:
                 }
                 case Msg::PortWrites: {
                     const auto* words = reinterpret_cast<const Word*>(payload);
+                    if (!config_write_.data) {
+                        adapter_writes(words, record.bytes / sizeof(Word));
+                        done_or_end();
+                        break;
+                    }
                     for (std::size_t i = 0; i < record.bytes / sizeof(Word); ++i) {
                         config_address_.store(words[i].address);
                         config_data_.store(words[i].data);
@@ -1153,6 +2095,15 @@ private:
                     const auto* addresses = reinterpret_cast<const std::uint64_t*>(payload);
                     const std::size_t count = record.bytes / 8;
                     std::vector<std::uint64_t> values(count);
+                    if (!config_write_.data) {
+                        if (!adapter_can_read()) values.clear();  // "I cannot"
+                        adapter_reads(addresses, values);
+                        if (stop_)
+                            done_or_end();
+                        else
+                            data(values);
+                        break;
+                    }
                     for (std::size_t i = 0; i < count; ++i) {
                         config_address_.store(addresses[i]);
                         for (std::uint32_t c = 0; c < config_read_latency_; ++c) idle_clock();
@@ -1185,6 +2136,9 @@ private:
                 case Msg::Run:
                     run(payload);
                     break;
+                case Msg::Drain:
+                    drain();
+                    break;
                 default:
                     throw std::string("this host does not implement request " +
                                       std::to_string(static_cast<int>(record.type)));
@@ -1201,11 +2155,7 @@ private:
         publish();
     }
 
-    struct InputStream {
-        Field valid;
-        Field address;
-        Expr ready;
-    };
+    enum class Kind : std::uint8_t { Handshake, Clocked, Aer, Custom };
 
     SharedHeader* shared_;
     Ring in_;
@@ -1218,47 +2168,96 @@ private:
     std::map<std::string, std::pair<Signal, const char*>> known_;
     std::vector<Signal> signals_;
     std::map<std::string, std::vector<Step>> programs_;
+    std::vector<Step>* program_ = nullptr;  // while a plan is read
     std::uint8_t* clock_ = nullptr;
+    std::vector<ExtraClock> extra_clocks_;
+    std::vector<std::vector<Edges>> before_rise_;  // per period of the main clock
+    std::vector<Edges> at_rise_;
     Field config_write_;
     Field config_address_;
     Field config_data_;
     Field config_rdata_;
     std::uint32_t config_read_latency_ = 1;
-    bool handshake_ = true;
+    // how a timestep goes
+    Kind kind_ = Kind::Handshake;
     std::uint64_t limit_clocks_ = 1000000;
     std::uint32_t clocks_per_step_ = 1;
     Field start_;
     Expr done_;
     Expr idle_;
-    std::vector<InputStream> inputs_;
+    bool tick_first_ = false;
+    bool settle_ = true;
+    std::uint32_t idle_clocks_ = 1;
+    std::uint32_t quiet_clocks_ = 0;
+    Field tick_;
+    std::uint32_t tick_clocks_ = 1;
+    bool has_tick_event_ = false;
+    std::uint32_t tick_input_ = 0;
+    std::uint64_t tick_code_ = 0;
+    std::vector<Field> quiet_;
+    std::vector<std::uint64_t> quiet_before_;
+    std::vector<Input> inputs_;
+    bool any_bits_ = false;
+    bool any_pulse_ = false;
+    std::vector<const Field*> bits_set_;
     std::vector<SideBandTarget> side_bands_;
+    bool drain_ = false;
+    std::uint32_t gap_per_65536_ = 0;
+    std::uint32_t gap_max_ = 0;
+    std::uint32_t stall_per_65536_ = 0;
+    std::uint64_t pacing_seed_ = 0;
+    std::map<std::string, std::string> options_;  // of the adapter
+    // what is observed
+    std::uint32_t neurons_ = 0;
+    std::uint32_t axons_ = 0;
+    std::uint64_t spike_words_ = 0;
     std::vector<Observed> fields_;
-    std::vector<Field> spike_table_;
-    const std::uint8_t* spike_copy_ = nullptr;
-    bool gather_after_edge_ = true;
+    std::vector<Part> parts_;
     std::vector<Strobe> strobes_;
+    std::vector<Taken> taken_;
+    std::vector<Coverage> coverage_;
+    std::map<std::string, std::pair<std::uint32_t, std::uint32_t>> given_;  // field, coverage
+    bool counts_ = false;
+    bool events_ = false;
+    bool order_ = false;
+    int adapter_counts_ = 0;
+    std::uint32_t lag_ = 0;  // timesteps that the latest observation comes late
+    // of all that, whether the plain paths will do
+    bool full_ = false;
+    bool four_phase_out_ = false;
+    bool marker_streams_ = false;
+    bool gather_after_edge_ = true;
     std::size_t n_strobes_ = 0;
     static constexpr std::size_t kFastStrobes = 4;
     bool all_valid_plain_ = true;
     std::vector<const std::uint8_t*>
         valid_bits_;  // of strobes whose valid is a plain bit, else null
-    std::uint64_t deadline_ = 0;
-    bool drain_ = false;
-    bool random_pins_ = false;
-    std::uint32_t gap_per_65536_ = 0;
-    std::uint32_t gap_max_ = 0;
-    std::uint32_t stall_per_65536_ = 0;
-    std::uint64_t pacing_seed_ = 0;
-    std::uint32_t neurons_ = 0;
-    std::uint64_t spike_words_ = 0;
-    std::uint64_t row_bytes_ = 0;
-    std::uint64_t* spikes_row_ = nullptr;
+    // state of the run
+    std::vector<Row> rows_;
+    Row* now_ = nullptr;
+    OpenBlock block_;
+    std::uint32_t rows_left_ = 0;
+    static constexpr std::uint64_t kListedPerStep = 4;
+    static constexpr std::uint64_t kListedPerBlock = 64;
     std::uint64_t clocks_ = 0;
-    std::uint64_t timestep_ = 0;
+    std::uint64_t timestep_ = 0;  // that the core runs
+    std::uint64_t next_row_ = 0;  // timestep of the next complete row
+    std::uint64_t epoch_ = 0;     // first timestep since the last clear
+    std::uint64_t ran_ = 0;       // timesteps that the core has run, those without input too
+    std::uint64_t epoch_ran_ = 0;
+    bool running_ = false;
     std::uint64_t step_clock_ = 0;
-    bool sampled_ = false;
-    bool dead_ = false;
+    std::uint64_t deadline_ = 0;
+    std::uint64_t limit_now_ = 0;
     const char* waiting_for_ = "";
+    bool outputs_busy_ = false;
+    std::uint32_t idle_count_ = 0;
+    std::uint32_t quiet_count_ = 0;
+    bool in_timestep_ = false;
+    const std::byte* bands_at_ = nullptr;
+    std::uint32_t bands_step_ = 0;
+    std::uint32_t bands_steps_ = 0;
+    bool dead_ = false;
     std::unique_ptr<Stop> stop_;
 };
 

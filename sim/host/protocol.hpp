@@ -12,7 +12,7 @@
 namespace spikelock::sim {
 
 inline constexpr std::uint32_t kProtocolMagic = 0x4b4c5053;  // "SPLK"
-inline constexpr std::uint32_t kProtocolVersion = 2;
+inline constexpr std::uint32_t kProtocolVersion = 3;
 
 /// Record types. Requests are answered in order; Run is answered by Block records and possibly one
 /// End.
@@ -34,6 +34,7 @@ enum class Msg : std::uint32_t {
     Digest = 13,    ///< reserved
     Waves = 14,     ///< reserved: open or close a waveform
     Coverage = 15,  ///< reserved: write coverage
+    Drain = 16,     ///< timesteps without input, for what the core shows late; -> Block
     // host to tool
     Hello = 32,  ///< magic and version
     Ok = 33,
@@ -83,14 +84,32 @@ struct RunHeader {
     std::uint32_t reserved;
 };
 
-/// Followed by spikes u64[capacity][words], then per field bytes[capacity][row_bytes], each part
-/// padded to 64 bytes. `n_steps` of the `capacity` rows are filled.
+/// Followed by spikes u64[capacity][words], per field bytes[capacity][row_bytes], counts
+/// u16[capacity][neurons] where the plan has counts, ListedSpike[spike_capacity] and
+/// ListedTaken[taken_capacity] where it has lists, each part padded to 64 bytes. `n_steps` of the
+/// `capacity` rows are filled; list entries of later steps are not.
 struct BlockHeader {
     std::uint64_t first;
     std::uint32_t n_steps;
     std::uint32_t capacity;
     std::uint64_t clock;  ///< clocks since power-on at the end of the block
-    std::uint64_t reserved[5];
+    std::uint32_t n_spikes;
+    std::uint32_t spike_capacity;
+    std::uint32_t n_taken;
+    std::uint32_t taken_capacity;
+    std::uint64_t reserved[3];
+};
+
+/// As trace::SpikeEvent and trace::TakenEvent.
+struct ListedSpike {
+    std::uint32_t step;
+    std::uint32_t neuron;
+    std::uint64_t clock;
+};
+struct ListedTaken {
+    std::uint32_t step;
+    std::uint32_t address;
+    std::uint16_t port;  ///< 0xffff: a spike of the core's own
 };
 static_assert(sizeof(BlockHeader) == 64);
 

@@ -45,14 +45,15 @@ std::string read_file(const std::string& path) {
     return text.str();
 }
 
-std::vector<std::string> dependencies(const std::string& file) {
+std::vector<std::string> dependencies(const std::string& file, const std::string& folder) {
     const std::string text = read_file(file);
     std::vector<std::string> files;
     const std::size_t colon = text.find(':');
     if (colon == std::string::npos) return files;
     std::string word;
     const auto finish = [&] {
-        if (!word.empty()) files.push_back(fs::absolute(word).lexically_normal().string());
+        if (!word.empty())
+            files.push_back(fs::absolute(folder / fs::path(word)).lexically_normal().string());
         word.clear();
     };
     for (std::size_t i = colon + 1; i < text.size(); ++i) {

@@ -20,7 +20,8 @@ Status write_file(const std::string& path, const std::string& text);
 /// Empty where the file cannot be read.
 std::string read_file(const std::string& path);
 /// The first rule of a Make dependency file, its prerequisites made absolute.
-std::vector<std::string> dependencies(const std::string& file);
+/// @param folder  that relative ones are taken from; empty: the working folder
+std::vector<std::string> dependencies(const std::string& file, const std::string& folder = {});
 
 struct Compiler {
     std::string program;

@@ -129,7 +129,33 @@ std::vector<std::string> verilator_arguments(const Manifest& m, const BuildOptio
     a.insert(a.end(), core.waivers.begin(), core.waivers.end());
     a.insert(a.end(), core.sources.begin(), core.sources.end());
     a.push_back(folder + "/host.cpp");
+    if (m.adapter.given()) {
+        a.push_back(folder + "/user_adapter.cpp");
+        a.insert(a.end(), {"-CFLAGS", "-DSPIKELOCK_WITH_ADAPTER"});
+        for (const std::string& flag : m.adapter.flags) a.insert(a.end(), {"-CFLAGS", flag});
+    }
     return a;
+}
+
+/// The adapter's translation unit: a file of ours, so that no name of the user's can clash with it.
+std::string adapter_unit(const Manifest& m) {
+    return m.adapter.given() ? "#include \"" + m.adapter.file + "\"\n" : std::string();
+}
+
+/// An error of the C++ build; the adapter's most common one gets words of its own.
+Error compile_error(const Manifest& m, const std::string& tool, const std::string& output,
+                    const std::string& log) {
+    bool undefined = false;
+    for (const char* const text : {"undefined reference to `spikelock_make_adapter",
+                                   "undefined symbol: spikelock_make_adapter"})
+        undefined = undefined || output.find(text) != std::string::npos;
+    if (m.adapter.given() && undefined)
+        return {Errc::Build,
+                "the adapter is not named: expected SPIKELOCK_ADAPTER(YourClass) at the end of the "
+                "file (log: " +
+                    log + ")",
+                m.adapter.file};
+    return detail::build_error(tool, output, log);
 }
 
 /// Files that a Verilator run read, from its dependency file; its own program and the control file
@@ -142,6 +168,17 @@ std::vector<std::string> dependencies(const std::string& folder) {
     return files;
 }
 
+/// What the adapter includes of the user's own: neither the system's headers nor those that were
+/// written for the build.
+std::vector<std::string> adapter_includes(const Manifest& m, const fs::path& folder) {
+    std::vector<std::string> files =
+        detail::dependencies((folder / "user_adapter.d").string(), folder.string());
+    std::erase_if(files, [&](const std::string& file) {
+        return file.rfind(folder.string(), 0) == 0 || file.rfind("/usr/", 0) == 0 ||
+               file == m.adapter.file;
+    });
+    return files;
+}
 }  // namespace
 
 Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
@@ -152,19 +189,26 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
     Result<Tools> tools = find_tools(m.core);
     if (!tools) return tools.error();
     const std::string optimise = options.debug ? "-O0 -g" : m.core.optimise;
+    // A relative path would be taken from the folder in which the host runs.
+    const std::string cache_dir = fs::absolute(options.cache_dir).lexically_normal().string();
     std::string signals;
     for (const std::string& name : m.signal_names()) signals += name + "\n";
 
     Sha256 first;
     for (const std::string& part :
          {tools->verilator_version, tools->cxx, tools->cxx_version, tools->cpu, optimise, signals,
-          std::string(detail::kHostSource), std::string(detail::kProtocolHeader)})
+          std::string(detail::kHostSource), std::string(detail::kProtocolHeader),
+          std::string(detail::kSignalsHeader)})
         first.update_field(part);
+    if (m.adapter.given()) {
+        first.update_field(m.adapter.file);
+        first.update_field(detail::kAdapterHeader);
+    }
     for (const std::string& argument : verilator_arguments(m, options, "-"))
         first.update_field(argument);
     const std::string key1 = first.hex().substr(0, 32);
 
-    const BuildCache cache((fs::path(options.cache_dir) / "hosts" / key1).string(), key1, "host");
+    const BuildCache cache((fs::path(cache_dir) / "hosts" / key1).string(), key1, "host");
     if (Status created = cache.create(); !created) return created.error();
 
     BuiltHost host;
@@ -195,7 +239,10 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         for (const auto& [name, text] :
              {std::pair{"control.vlt", control_file(m, nullptr)},
               std::pair{"host.cpp", std::string(detail::kHostSource)},
-              std::pair{"protocol.hpp", std::string(detail::kProtocolHeader)}})
+              std::pair{"protocol.hpp", std::string(detail::kProtocolHeader)},
+              std::pair{"signals.hpp", std::string(detail::kSignalsHeader)},
+              std::pair{"spikelock_adapter.hpp", std::string(detail::kAdapterHeader)},
+              std::pair{"user_adapter.cpp", adapter_unit(m)}})
             if (Status written = write_file((folder / name).string(), text); !written)
                 return written.error();
 
@@ -221,7 +268,9 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         if (Status written = write_file((folder / "ports.inc").string(), port_table(ports));
             !written)
             return written.error();
-        const std::vector<std::string> read = dependencies(folder.string());
+        std::vector<std::string> read = dependencies(folder.string());
+        // Of the adapter at least itself; what it includes is known after the compiler has run.
+        if (m.adapter.given()) read.push_back(m.adapter.file);
         const std::optional<FileHashes> before = hash_files(read);
 
         log("compiling " + m.core.name + " (" + tools->cxx_version + ", " + optimise + ")");
@@ -236,17 +285,26 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
                        ? Error{Errc::Environment, "make is missing: apt-get install make", "make"}
                        : made.error();
         (void)write_file(log_file, verilated->output + made->output);
-        if (made->status != 0) return detail::build_error(tools->cxx, made->output, log_file);
+        if (made->status != 0) return compile_error(m, tools->cxx, made->output, log_file);
 
         const std::optional<FileHashes> after = hash_files(read);
         if (!before || !after || *before != *after) {
             log("a source changed while it was being built; building again");
             continue;
         }
+        FileHashes files = *after;
+        if (m.adapter.given()) {
+            const std::optional<FileHashes> included = hash_files(adapter_includes(m, folder));
+            if (!included) {
+                log("a file of the adapter changed while it was being built; building again");
+                continue;
+            }
+            files.insert(files.end(), included->begin(), included->end());
+        }
         std::string warnings;
         for (const std::string& line : lines_of(verilated->output))
             if (line.rfind("%Warning", 0) == 0) warnings += line + "\n";
-        Result<CacheEntry> kept = cache.keep((folder / "Vdut").string(), *after, warnings,
+        Result<CacheEntry> kept = cache.keep((folder / "Vdut").string(), std::move(files), warnings,
                                              "name " + m.core.name + "\ntop " + m.core.top + "\n");
         if (!kept) return kept.error();
         return finish(std::move(*kept), false);

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <deque>
 #include <optional>
@@ -38,6 +39,12 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
+// Lists of the host are handed on as they are.
+static_assert(sizeof(ListedSpike) == sizeof(trace::SpikeEvent) &&
+              offsetof(ListedSpike, clock) == offsetof(trace::SpikeEvent, clock));
+static_assert(sizeof(ListedTaken) == sizeof(trace::TakenEvent) &&
+              offsetof(ListedTaken, port) == offsetof(trace::TakenEvent, port));
+
 Error system_error(const std::string& what) {
     return {Errc::Environment, what + ": " + std::strerror(errno), {}};
 }
@@ -53,6 +60,7 @@ public:
     Status start(const BuiltHost& host, const manifest::Manifest& m, const DutOptions& options) {
         log_ = options.log;
         wall_limit_s_ = options.wall_limit_s;
+        adapter_ = m.adapter.given();
         stop_flag_ = options.stop;
         const std::uint64_t header = align_up(sizeof(SharedHeader), 4096);
         const std::uint64_t ring =
@@ -176,7 +184,8 @@ public:
                 adopt_open_block();
                 std::ostringstream text;
                 text << "no clock went by for " << wall_limit_s_
-                     << " s of wall-clock time: a loop inside one evaluation of the model";
+                     << " s of wall-clock time: a loop inside one evaluation of the model"
+                     << (adapter_ ? ", or in the adapter" : "");
                 end_ = SourceEnd{EndKind::Hung, shared_->timestep.load(), beat, text.str()};
                 return from_host_.front();
             }
@@ -359,6 +368,7 @@ private:
 
     std::function<void(const std::string&)> log_;
     double wall_limit_s_ = 20.0;
+    bool adapter_ = false;
     const std::atomic<bool>* stop_flag_ = nullptr;
     Fd memory_;
     Fd wake_host_;
@@ -396,6 +406,7 @@ public:
                 const DutOptions& options) {
         manifest_path_ = m.path;
         can_clear_ = !m.clear.empty();
+        network_ = network;
         if (Status started = process_.start(host, m, options); !started) return started.error();
         Result<std::optional<std::string>> text = process_.request(Msg::Describe, nullptr, 0);
         if (!text) return text.error();
@@ -426,13 +437,18 @@ public:
             if (!done)
                 return Error{done.error().code, done.error().message, plan_.startup[k].where};
         }
-        if (!words->empty() && !loaded_ && !process_.end())
+        const bool to_load = std::any_of(words->begin(), words->end(),
+                                         [](const manifest::MapWord& word) { return !word.read; });
+        if (to_load && !loaded_ && !process_.end())
             return Error{Errc::BadConfig,
                          "[[map]] entries are given, but [[startup]] has no load = \"maps\"",
                          m.path};
         if (!process_.end())
             if (Status same = compare(m, *words); !same) return same.error();
         row_bytes_ = 8 * plan_.shape.spike_words();
+        if (plan_.shape.counts) row_bytes_ += 2ULL * plan_.shape.n_neurons;
+        if (plan_.shape.events) row_bytes_ += kListedPerStep * sizeof(ListedSpike);
+        if (plan_.shape.order) row_bytes_ += kListedPerStep * sizeof(ListedTaken);
         for (const auto& field : plan_.shape.fields)
             row_bytes_ += static_cast<std::uint64_t>(field.bytes) * plan_.shape.n_neurons;
         return {};
@@ -443,6 +459,8 @@ public:
     std::uint64_t clocks() const override { return clocks_; }
     std::uint64_t words_loaded() const override { return words_loaded_; }
     std::uint64_t words_compared() const override { return words_compared_; }
+    std::uint32_t lag() const override { return plan_.lag; }
+    const golden::Network& network() const override { return network_; }
     int pid() const override { return process_.pid(); }
     std::uint64_t in_flight() const override { return in_flight_; }
 
@@ -454,6 +472,15 @@ public:
                              "the stimulus drives '" + band.name +
                                  "', but the manifest has no [[side_band]] with that name",
                              {}};
+        if (!block.events.empty() && !plan_.takes_events)
+            return Error{Errc::BadConfig,
+                         "the stimulus has input events, but the manifest has no [[input]]",
+                         manifest_path_};
+        if (drained_)
+            return Error{Errc::Unsupported,
+                         "this core shows values up to " + std::to_string(plan_.lag) +
+                             " timesteps late; submit that many timesteps ahead of reading",
+                         manifest_path_};
         for (const auto& begin : block.begins)
             if (begin.start != trace::StartState::Keep &&
                 !can_start(block.first + begin.step, begin.start))
@@ -463,8 +490,9 @@ public:
                                  "', but the manifest does not say how to bring the core there; "
                                  "give [[state.clear]] entries, or start = \"keep\" in [stimulus]",
                              manifest_path_};
+        const std::uint64_t most = process_.largest_record() / (row_bytes_ + 1);
         const std::uint64_t steps_per_record =
-            std::max<std::uint64_t>(1, process_.largest_record() / (row_bytes_ + 1));
+            most > plan_.lag ? std::max<std::uint64_t>(1, most - plan_.lag) : 1;
         std::uint32_t step = 0;
         while (step < block.n_steps) {
             auto count = static_cast<std::uint32_t>(
@@ -478,7 +506,7 @@ public:
                              "timestep " + std::to_string(block.first + step)};
             std::vector<std::byte> record(record_bytes(block, step, count));
             encode(block, step, count, record.data());
-            pending_.push_back(std::move(record));
+            pending_.emplace_back(Msg::Run, std::move(record));
             step += count;
         }
         in_flight_ += block.n_steps;
@@ -497,6 +525,12 @@ public:
             if (in_flight_ == 0)
                 return std::variant<BlockView, SourceEnd>(
                     SourceEnd{EndKind::Complete, next_, clocks_, {}});
+            // What is left comes only after timesteps that nobody has submitted.
+            if (plan_.lag > 0 && !drained_ && in_flight_ <= plan_.lag) {
+                drained_ = true;
+                pending_.emplace_back(Msg::Drain, std::vector<std::byte>{});
+                flush();
+            }
             Result<const RecordHeader*> got = process_.wait();
             if (!got) return got.error();
             if (!*got) return finish();
@@ -538,10 +572,39 @@ private:
             view.fields.emplace_back(at + row * row_, row * count);
             at += align_up(row * block_.capacity);
         }
+        if (plan_.shape.counts) {
+            const std::uint64_t n = plan_.shape.n_neurons;
+            view.counts =
+                std::span(reinterpret_cast<const std::uint16_t*>(at) + n * row_, n * count);
+            at += align_up(2 * n * block_.capacity);
+        }
+        if (plan_.shape.events) {
+            take_list<ListedSpike>(at, block_.n_spikes, count, spikes_);
+            view.events = spikes_;
+            at += align_up(sizeof(ListedSpike) * block_.spike_capacity);
+        }
+        if (plan_.shape.order) {
+            take_list<ListedTaken>(at, block_.n_taken, count, taken_);
+            view.taken = taken_;
+        }
         row_ += count;
         in_flight_ -= count;
         next_ = view.first + count;
         return std::variant<BlockView, SourceEnd>(std::move(view));
+    }
+    /// Entries of rows row_..row_+count-1, with their steps counted from the first of them.
+    template <typename Listed, typename Event>
+    void take_list(const std::byte* at, std::uint32_t size, std::uint32_t count,
+                   std::vector<Event>& into) const {
+        const std::span entries(reinterpret_cast<const Listed*>(at), size);
+        const auto from = std::partition_point(entries.begin(), entries.end(),
+                                               [&](const Listed& e) { return e.step < row_; });
+        const auto to = std::partition_point(
+            from, entries.end(), [&](const Listed& e) { return e.step < row_ + count; });
+        into.resize(static_cast<std::size_t>(to - from));
+        if (into.empty()) return;
+        std::memcpy(static_cast<void*>(into.data()), &*from, into.size() * sizeof(Event));
+        for (Event& event : into) event.step -= row_;
     }
     /// Whether the core can be brought to a start state: by its program, or since it is fresh from
     /// the start-up list.
@@ -550,9 +613,10 @@ private:
     }
     void flush() {
         while (!pending_.empty()) {
-            std::byte* to = process_.reserve(Msg::Run, pending_.front().size());
+            const auto& [type, record] = pending_.front();
+            std::byte* to = process_.reserve(type, record.size());
             if (!to) return;
-            std::memcpy(to, pending_.front().data(), pending_.front().size());
+            if (!record.empty()) std::memcpy(to, record.data(), record.size());
             process_.publish();
             pending_.pop_front();
         }
@@ -642,6 +706,8 @@ private:
             return {};
         };
         for (const manifest::MapWord& word : words) {
+            if (word.read) continue;
+            ++words_loaded_;
             if (word.back_door)
                 cells.push_back({word.signal, word.word, word.lsb, word.width, word.data});
             else
@@ -649,12 +715,14 @@ private:
             if (writes.size() + cells.size() >= kWordsPerRequest)
                 if (Status sent = send(); !sent) return sent;
         }
-        words_loaded_ = words.size();
         return send();
     }
-    /// What the core holds after start-up must be what the network says, or the two files disagree.
+    /// What the core holds after start-up must be what the network says, or the two files disagree;
+    /// where the core has the word, the network follows it.
     Status compare(const manifest::Manifest& m, const std::vector<manifest::MapWord>& words) {
-        const bool readable = m.config && !m.config->read_data.empty();
+        bool port_readable = m.config ? !m.config->read_data.empty() : m.adapter.given();
+        std::vector<std::uint64_t> held(words.size());
+        bool any_read = false;
         for (std::size_t first = 0; first < words.size(); first += kWordsPerRequest) {
             const std::size_t last = std::min(words.size(), first + kWordsPerRequest);
             std::vector<std::uint64_t> addresses;
@@ -663,7 +731,7 @@ private:
                 if (words[i].back_door)
                     cells.push_back(
                         {words[i].signal, words[i].word, words[i].lsb, words[i].width, 0});
-                else if (readable)
+                else if (port_readable)
                     addresses.push_back(words[i].address);
             }
             std::string port_values;
@@ -674,6 +742,7 @@ private:
                 if (!got) return got.error();
                 if (!*got) return {};
                 port_values = **got;
+                port_readable = !port_values.empty();  // an adapter may say that it cannot
             }
             if (!cells.empty()) {
                 Result<std::optional<std::string>> got =
@@ -685,26 +754,38 @@ private:
             std::size_t port = 0;
             std::size_t cell = 0;
             for (std::size_t i = first; i < last; ++i) {
-                if (!words[i].back_door && !readable) continue;
+                const std::string where = m.maps[words[i].map].where + ": [[map]]";
+                if (!words[i].back_door && !port_readable) {
+                    if (words[i].read)
+                        return Error{Errc::BadConfig,
+                                     "direction = \"read\", but the adapter's can_read() says no",
+                                     where};
+                    continue;
+                }
                 const std::string& values = words[i].back_door ? cell_values : port_values;
                 std::size_t& at = words[i].back_door ? cell : port;
                 std::uint64_t value = 0;
                 std::memcpy(&value, values.data() + 8 * at++, 8);
                 const std::uint64_t mask =
                     words[i].width == 64 ? ~0ULL : (1ULL << words[i].width) - 1;
-                if ((value & mask) != words[i].data) {
+                held[i] = value & mask;
+                any_read = any_read || words[i].read;
+                if (!words[i].read && held[i] != words[i].data) {
                     std::ostringstream text;
-                    text << "after start-up the core holds 0x" << std::hex << (value & mask)
-                         << " for " << words[i].what << ", the network says 0x" << words[i].data;
+                    text << "after start-up the core holds 0x" << std::hex << held[i] << " for "
+                         << words[i].what << ", the network says 0x" << words[i].data;
                     if (!words[i].back_door)
                         text << " (configuration address 0x" << words[i].address << ")";
                     text << "; is the memory too small, or the address map another one?";
-                    return Error{Errc::Mismatch, text.str(),
-                                 m.maps[words[i].map].where + ": [[map]]"};
+                    return Error{Errc::Mismatch, text.str(), where};
                 }
-                ++words_compared_;
+                if (!words[i].read) ++words_compared_;
             }
         }
+        if (!any_read) return {};
+        Result<golden::Network> network = manifest::network_from_core(m, words, held, network_);
+        if (!network) return network.error();
+        network_ = std::move(*network);
         return {};
     }
 
@@ -716,7 +797,7 @@ private:
     bool can_clear_ = false;
     bool loaded_ = false;
     std::uint64_t row_bytes_ = 0;
-    std::deque<std::vector<std::byte>> pending_;
+    std::deque<std::pair<Msg, std::vector<std::byte>>> pending_;
     const RecordHeader* record_ = nullptr;
     BlockHeader block_{};
     std::uint32_t row_ = 0;
@@ -726,6 +807,11 @@ private:
     std::uint64_t clocks_ = 0;
     std::uint64_t words_loaded_ = 0;
     std::uint64_t words_compared_ = 0;
+    golden::Network network_;
+    bool drained_ = false;  // the host was told to run on without input
+    std::vector<trace::SpikeEvent> spikes_;
+    std::vector<trace::TakenEvent> taken_;
+    static constexpr std::uint64_t kListedPerStep = 4;  // as in the host
 };
 }  // namespace
 

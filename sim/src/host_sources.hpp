@@ -4,6 +4,8 @@
 namespace spikelock::sim::detail {
 extern const char* const kHostSource;      ///< sim/host/host.cpp
 extern const char* const kProtocolHeader;  ///< sim/host/protocol.hpp
+extern const char* const kSignalsHeader;   ///< sim/host/signals.hpp
+extern const char* const kAdapterHeader;   ///< sim/host/spikelock_adapter.hpp
 extern const char* const kGoldenHeader;    ///< sim/user/spikelock_golden.h
 extern const char* const kGoldenProtocol;  ///< sim/user/golden_protocol.hpp
 extern const char* const kGoldenRunner;    ///< sim/user/golden_runner.cpp

@@ -70,8 +70,10 @@ enum class OnDivergence : std::uint8_t {
 struct Options {
     std::uint32_t block_steps = 0;   ///< timesteps submitted at once; 0: chosen to take 2 to 5 ms
     std::uint32_t blocks_ahead = 3;  ///< blocks in flight at the actual source
-    std::uint64_t max_steps = 0;     ///< 0: the whole stimulus, or until a source ends
-    std::uint64_t collect = 1;       ///< divergent timesteps to collect before stopping
+    std::uint32_t lag = 0;  ///< timesteps that `actual` needs beyond the one that is read, since it
+                            ///< shows some values late
+    std::uint64_t max_steps = 0;        ///< 0: the whole stimulus, or until a source ends
+    std::uint64_t collect = 1;          ///< divergent timesteps to collect before stopping
     std::uint32_t window_before = 256;  ///< timesteps of history kept for analysis
     std::uint32_t window_after = 8;
     std::uint32_t most_differences = 64;

@@ -15,18 +15,30 @@ namespace spikelock::manifest {
 /// An integer expression of a manifest, in Verilog's manner: numbers of at most 64 bits (10, 0x1f,
 /// 8'hff, 16'hab_cd; a leading 0 is no octal), names with dots and generate indices (u_mem.word_q,
 /// g[{i}].u.v_q), bit selects and slices (v[3], v[16*i +: 16], v[7:0]), and
-/// ?: || && | ^ & == != < <= > >= << >> + - * / % ! ~ - with C's precedence. evaluate() works on
-/// signed 64-bit integers, which wrap; the DUT host on unsigned ones, as signals are in Verilog.
+/// ?: || && | ^ & == != < <= > >= << >> + - * / % ! ~ - with C's precedence. Of signals also
+/// concatenations {a, b}, $signed(x) (sign-extended; two such operands compare as signed numbers)
+/// and $reverse(x) (bits in reverse order). evaluate() works on signed 64-bit integers, which wrap;
+/// the DUT host on unsigned ones, as signals are in Verilog.
 /// Immutable; copies share the tree (shared by copies of one manifest).
 class Expression {
 public:
-    enum class Kind : std::uint8_t { Number, Name, Bit, Slice, Unary, Binary, Select };
+    enum class Kind : std::uint8_t {
+        Number,
+        Name,
+        Bit,
+        Slice,
+        Unary,
+        Binary,
+        Select,
+        Call,
+        Concat
+    };
 
     struct Node {
         Kind kind = Kind::Number;
         std::int64_t number = 0;
-        std::string
-            text;  ///< name; operator; for names with generate indices the text with {} in place
+        std::string text;  ///< name; operator; function with its $; for names with generate indices
+                           ///< the text with {} in place
         std::vector<std::shared_ptr<const Node>>
             children;             ///< operands; Name: word index if any; index expressions of {}
         bool plus_slice = false;  ///< Slice: base +: width instead of high:low

@@ -52,6 +52,16 @@ struct ConfigPort {
     std::uint32_t read_latency = 1;
 };
 
+/// A further clock of the core, tied to the main one.
+struct ExtraClockSpec {
+    std::string port;
+    std::uint32_t ratio_num = 1;  ///< frequency over the main clock's
+    std::uint32_t ratio_den = 1;
+    std::uint32_t phase_num = 0;  ///< first rising edge after one of the main clock, in its periods
+    std::uint32_t phase_den = 1;
+    std::string where;
+};
+
 /// One entry of a start-up or state list.
 struct StartupStep {
     enum class Kind : std::uint8_t {
@@ -60,9 +70,10 @@ struct StartupStep {
         Clocks,  ///< wait
         Pulse,   ///< signal = 1 for one clock, then wait until `until` holds
         Load,    ///< all [[map]] entries, then compared with what the core holds
+        Call,    ///< the adapter's call() with the text `signal`
     };
     Kind kind = Kind::Load;
-    std::string signal;
+    std::string signal;  ///< an input port, or a slice of one; of Call: what the adapter is told
     bool active_low = true;
     std::uint64_t value = 0;
     std::uint64_t clocks = 1;
@@ -91,25 +102,50 @@ struct MapSpec {
     Expression lsb;            ///< first bit in the word, default 0
     std::uint32_t width = 32;  ///< bits written and compared, 1..64
     Expression value;
+    bool read = false;       ///< the core's words are the network's, instead of the other way round
+    bool is_signed = false;  ///< read: the word is a signed number
     std::string where;
 };
 
 struct TimestepSpec {
-    enum class Kind : std::uint8_t { Handshake, Clocked } kind = Kind::Handshake;
+    enum class Kind : std::uint8_t { Handshake, Clocked, Aer, Custom } kind = Kind::Handshake;
     std::string start;
     Expression done;
     Expression idle;
     std::uint32_t clocks = 1;              ///< clocked: clocks per timestep
     std::uint64_t limit_clocks = 1000000;  ///< per timestep, then HUNG
+    // aer
+    std::string tick;                ///< port that is pulsed once a timestep; or:
+    Expression tick_address;         ///< number that is sent as an event once a timestep
+    std::string tick_port;           ///< input that takes tick_address; empty: the first
+    std::uint32_t tick_clocks = 1;   ///< length of the pulse
+    bool tick_first = false;         ///< the tick comes before the events, else after them
+    bool settle = true;              ///< idle is awaited between events and tick
+    std::uint32_t idle_clocks = 1;   ///< for so many clocks on end `idle` must hold
+    std::vector<std::string> quiet;  ///< signals, or slices, that must not change ...
+    std::uint32_t quiet_clocks = 0;  ///< ... for so many clocks on end
     std::string where;
 };
 
-/// Input events by valid/ready.
+/// Input events: by valid and ready, by 4-phase request and acknowledge, or as one bit an axon.
 struct InputSpec {
-    std::string port;  ///< label of the network's input port; empty: the only one
-    std::string valid;
-    Expression ready;
+    std::string port;   ///< label of the network's input port; empty: the only one
+    std::string valid;  ///< valid, or the request of a 4-phase handshake
+    Expression ready;   ///< ready, or the acknowledge of a 4-phase handshake
+    bool four_phase = false;
     std::string address;
+    Expression encode;   ///< what is put on `address` for an `axon`; empty: the axon
+    Expression bits;     ///< one bit an axon, with i put in; high for the whole timestep
+    bool pulse = false;  ///< bits: high in the first clock only
+    std::string where;
+};
+
+/// A signal that shows which event the core takes, where the order changes the result.
+struct TakenSpec {
+    Expression valid;  ///< sampled before each rising clock edge
+    Expression index;  ///< axon within the port; of an internal event: neuron; of the tick none
+    enum class Kind : std::uint8_t { External, Internal, Tick } kind = Kind::External;
+    std::string port;  ///< label; empty: the only one
     std::string where;
 };
 
@@ -120,16 +156,50 @@ struct SideBandSpec {
     std::string where;
 };
 
-/// Where a field, or `spike`, is seen. Either `value` with i put in, sampled once a timestep, or a
-/// strobed stream.
+/// Where a field, or `spike`, is seen: `value` with i put in, sampled at the end of each timestep
+/// or where `trigger` holds; a strobed stream; or the adapter.
 struct ObserveSpec {
+    /// How the bits of a value are to be read.
+    enum class Encoding : std::uint8_t { TwosComplement, SignMagnitude, OnesComplement, Offset };
+
     std::string field;
-    Expression value;   ///< absent for spikes given as an index stream
-    Expression valid;   ///< strobed: sampled before each rising clock edge
-    Expression index;   ///< strobed: neuron
-    std::string ready;  ///< strobed: ready driven back, if any
-    bool after_edge = true;
+    std::string population;  ///< only these neurons, and i, index count from the first of them
+    Expression value;        ///< absent for spikes given as an index stream
+    Expression trigger;      ///< value is sampled in each clock where this holds; the last counts
+    Expression valid;        ///< strobed: that there is one, or the request of a 4-phase handshake
+    Expression index;        ///< strobed: neuron
+    std::string ready;       ///< strobed: ready, or the acknowledge, driven back, if any
+    bool four_phase = false;
+    bool after_edge = true;     ///< of streams and inputs of handshakes false by default
+    bool adapter = false;       ///< the adapter gives it
+    std::uint32_t latency = 0;  ///< what is seen in timestep t belongs to t - latency
+    std::uint32_t bits = 0;     ///< of a field that the network does not have; 0: as the network
+    bool is_signed = true;      ///< the same
+    bool keep = false;    ///< a neuron that is not shown in a timestep has the value that it had
+    bool counts = false;  ///< spikes: a neuron may fire more than once a timestep
+    bool events = false;  ///< spikes: an ordered list is kept too
+    Encoding encoding = Encoding::TwosComplement;
+    bool inverted = false;  ///< all bits of the value
+    bool reversed = false;  ///< bits of the value, highest first
+    // Streams whose events may come after their timestep:
+    Expression timestep;               ///< number of the timestep that the event belongs to
+    std::uint64_t timestep_first = 0;  ///< its value in the first timestep
+    bool timestep_restarts = false;    ///< it starts again with each cleared sample
+    Expression marker;                 ///< events after the k-th one belong to timestep k
+    std::uint32_t late = 0;            ///< timesteps that an event may come late
     std::string where;
+    bool strobed() const { return !valid.empty(); }
+};
+
+/// A C++ file that drives the core and delivers what it shows.
+struct AdapterSpec {
+    std::string file;
+    std::vector<std::string> flags;    ///< for the compiler
+    std::vector<std::string> signals;  ///< inner signals that it reads or writes
+    bool order = false;                ///< it says which events the core takes
+    std::map<std::string, std::string> options;
+    std::string where;
+    bool given() const { return !file.empty(); }
 };
 
 struct PacingSpec {
@@ -182,6 +252,7 @@ struct Manifest {
     std::string folder;
     CoreSpec core;
     std::string clock;
+    std::vector<ExtraClockSpec> extra_clocks;
     std::optional<ConfigPort> config;
     std::vector<StartupStep> startup;
     std::vector<StartupStep> clear;  ///< [state] clear: how a sample with start state clear begins
@@ -190,6 +261,8 @@ struct Manifest {
     std::vector<InputSpec> inputs;
     std::vector<SideBandSpec> side_bands;
     std::vector<ObserveSpec> observe;
+    std::vector<TakenSpec> taken;
+    AdapterSpec adapter;
     PacingSpec pacing;
     NetworkSpec network;
     StimulusSpec stimulus;

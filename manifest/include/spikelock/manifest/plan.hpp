@@ -28,6 +28,8 @@ struct Plan {
     std::vector<std::uint32_t> side_band_bytes;  ///< per side band: bytes of an element in the ring
     std::vector<std::string> side_bands;         ///< names, in ring order
     std::vector<StartupStep> startup;  ///< in order; all but Load are programs "startup<k>"
+    std::uint32_t lag = 0;             ///< timesteps that the core must be ahead of what is read
+    bool takes_events = true;          ///< input events reach the core
 };
 
 /// One word of the core that follows from the network.
@@ -38,9 +40,12 @@ struct MapWord {
     std::uint32_t word = 0;
     std::uint32_t lsb = 0;
     std::uint32_t width = 32;
-    std::uint64_t data = 0;  ///< already cut to `width`
-    std::string what;        ///< "neuron 3", for messages
-    std::uint32_t map = 0;   ///< index in Manifest::maps
+    std::uint64_t data = 0;     ///< already cut to `width`
+    std::string what;           ///< "neuron 3", for messages
+    std::uint32_t map = 0;      ///< index in Manifest::maps
+    bool read = false;          ///< the network's element is what the core holds
+    std::uint32_t element = 0;  ///< index in the array; of dense: pre
+    std::uint32_t target = 0;   ///< of dense: post
 };
 
 /// Resolves every name of the manifest against the core's signals and the network's shape.
@@ -53,8 +58,22 @@ Result<Plan> resolve(const Manifest& manifest, const SignalTable& signals,
 
 /// All words that the [[map]] entries give for this network, in order.
 /// @errors Errc::BadConfig with file and line when an expression fails or a value does not fit its
-/// width
+/// width; Errc::Mismatch naming map, needed and available words where a memory is too small
 Result<std::vector<MapWord>> map_words(const Manifest& manifest, Plan& plan,
                                        const SignalTable& signals, const golden::Network& network);
+
+/// The network with the elements that [[map]] entries with direction = "read" found in the core.
+/// @param values  one per word, in their order; those of words that are not read are not looked at
+/// @errors Errc::BadConfig where the result is no valid network
+Result<golden::Network> network_from_core(const Manifest& manifest,
+                                          const std::vector<MapWord>& words,
+                                          const std::vector<std::uint64_t>& values,
+                                          golden::Network network);
+
+/// Whether mapped memories are large enough, as far as their sizes are known before the build.
+/// @param signals  memories by name; a map of another memory is not looked at
+/// @errors as map_words()
+Status check_map_sizes(const Manifest& manifest, const SignalTable& signals,
+                       const golden::Network& network);
 
 }  // namespace spikelock::manifest

@@ -49,7 +49,14 @@ public:
         const = 0;  ///< since power-on, at the end of the last block read
     virtual std::uint64_t words_loaded() const = 0;    ///< by [[map]]
     virtual std::uint64_t words_compared() const = 0;  ///< read back and found equal
-    virtual int pid() const = 0;                       ///< of the host, for tests and debuggers
+    /// Timesteps that must be submitted beyond the one that is read, since the core shows some of
+    /// it later ([[observe]] latency, late). Reading without them runs the core to its end, without
+    /// input, and nothing can be submitted after that.
+    virtual std::uint32_t lag() const = 0;
+    /// The network, with what [[map]] entries with direction = "read" found in the core: what the
+    /// golden must compute.
+    virtual const golden::Network& network() const = 0;
+    virtual int pid() const = 0;  ///< of the host, for tests and debuggers
 };
 
 /// Starts a host only to list what it shows.
