@@ -7,6 +7,7 @@
 #include "command_line.hpp"
 #include "report.hpp"
 #include "spikelock/trace/trace_reader.hpp"
+#include "wave_source.hpp"
 
 namespace spikelock::app {
 
@@ -21,6 +22,7 @@ struct DiffOptions {
     bool spikes = false;
     bool chain = false;
     bool json = false;
+    WaveformOptions waves;
 };
 
 /// Feeds the blocks of a lockstep run over two traces to a SpikeDiffer: both sides where they
@@ -70,9 +72,11 @@ int diff(const DiffOptions& o, Console& console) {
         if (!mask) return console.fail(mask.error());
         options.masks.push_back(std::move(*mask));
     }
-    Result<std::unique_ptr<trace::RecordedTrace>> expected = trace::open_trace(o.expected);
+    std::vector<std::string> notes;
+    Result<std::unique_ptr<trace::RecordedTrace>> expected =
+        open_any_trace(o.expected, o.waves, notes);
     if (!expected) return console.fail(expected.error());
-    Result<std::unique_ptr<trace::RecordedTrace>> actual = trace::open_trace(o.actual);
+    Result<std::unique_ptr<trace::RecordedTrace>> actual = open_any_trace(o.actual, o.waves, notes);
     if (!actual) return console.fail(actual.error());
     options.fields = o.fields;
     options.collect = o.collect;
@@ -91,6 +95,7 @@ int diff(const DiffOptions& o, Console& console) {
         return console.fail(error);
     }
     Findings findings;
+    findings.notes = std::move(notes);
     findings.outcome = &*outcome;
     findings.headline = lockstep::headline(*outcome, (*actual)->shape());
     findings.shape = (*actual)->shape();
@@ -126,8 +131,9 @@ void add_diff(CLI::App& app, int& exit_code, Console& console) {
     auto o = std::make_shared<DiffOptions>();  // shared by the parser and the callback
     auto* cmd =
         app.add_subcommand("diff", "Compare two recorded traces and report the first divergence");
-    cmd->add_option("expected", o->expected, "Reference trace")->required();
-    cmd->add_option("actual", o->actual, "Trace under test")->required();
+    cmd->add_option("expected", o->expected, "Reference trace, or a waveform")->required();
+    cmd->add_option("actual", o->actual, "Trace under test, or a waveform")->required();
+    add_waveform_options(*cmd, o->waves);
     cmd->add_option("--fields", o->fields, "Compare only these fields, e.g. v,spike")
         ->delimiter(',');
     cmd->add_option("--mask", o->masks,

@@ -38,6 +38,7 @@ void add_recover(CLI::App& app, int& exit_code, Console& console);
 void add_signals(CLI::App& app, int& exit_code, Console& console);
 void add_check(CLI::App& app, int& exit_code, Console& console);
 void add_cache(CLI::App& app, int& exit_code, Console& console);
+void add_waves(CLI::App& app, int& exit_code, Console& console);
 void add_init(CLI::App& app, int& exit_code, Console& console);
 
 }  // namespace spikelock::app

@@ -7,19 +7,11 @@
 #include <string>
 
 #include "spikelock/base/result.hpp"
+#include "spikelock/bridge/vcd/reader.hpp"
 
 namespace spikelock::bridge::vcd::detail {
 
-/// Bytes in order: of a file, a compressed file, or memory.
-class Input {
-public:
-    Input() = default;
-    Input(const Input&) = delete;
-    Input& operator=(const Input&) = delete;
-    virtual ~Input() = default;
-    /// Up to `size` bytes; 0 at the end (of a growing file: for now).
-    virtual Result<std::size_t> read(char* into, std::size_t size) = 0;
-};
+using Input = ByteStream;
 
 /// A file, decompressed where it starts as gzip does.
 /// @errors Errc::NotFound, Errc::Io

@@ -97,16 +97,18 @@ private:
 
 class TextReader : public Reader {
 public:
+    enum class Origin : std::uint8_t { File, Memory, Stream };
+
     TextReader(std::unique_ptr<Input> input, std::string name, std::span<const char> memory,
-               bool from_memory, const ReaderOptions& options)
+               Origin origin, const ReaderOptions& options)
         : input_(std::move(input)),
           name_(std::move(name)),
           memory_(memory),
-          from_memory_(from_memory),
+          origin_(origin),
           options_(options),
           scanner_(scanner_of(options.simd)),
-          marks_(std::make_unique<detail::Marks>()),
-          hits_(detail::kMarks) {
+          marks_(std::make_unique_for_overwrite<detail::Marks>()),
+          hits_(std::make_unique_for_overwrite<Hit[]>(detail::kMarks)) {
         capacity_ = std::max<std::size_t>(options.buffer_bytes, 4096);
         store_.resize(kFront + capacity_ + detail::kPadding);
         at_ = end_ = kFront;
@@ -165,7 +167,9 @@ public:
         std::uint64_t line = 1;
         std::uint64_t column = where + 1;
         std::unique_ptr<Input> again;
-        if (from_memory_) {
+        if (origin_ == Origin::Stream) {
+            return {code, message + " (byte " + std::to_string(where) + ")", name_};
+        } else if (origin_ == Origin::Memory) {
             again = detail::open_memory(memory_);
         } else if (auto opened = detail::open_file(name_)) {
             again = std::move(*opened);
@@ -295,7 +299,7 @@ private:
         if (lines > 64) quota_ = kLeastSlow;
         std::size_t hits = 0;
         if (table_holds_) {
-            hits = scanner_->lookup(text, *marks_, lines, table_.table(), hits_.data());
+            hits = scanner_->lookup(text, *marks_, lines, table_.table(), hits_.get());
         } else {
             for (; hits < lines; ++hits) {
                 const std::uint16_t line =
@@ -628,11 +632,11 @@ private:
     std::unique_ptr<Input> input_;
     std::string name_;
     std::span<const char> memory_;
-    bool from_memory_;
+    Origin origin_;
     ReaderOptions options_;
     const Scanner* scanner_;
     std::unique_ptr<detail::Marks> marks_;
-    std::vector<Hit> hits_;
+    std::unique_ptr<Hit[]> hits_;
     Header header_;
     detail::IdMap ids_;
     std::vector<std::uint8_t> wanted_;
@@ -678,14 +682,21 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& path,
     Result<std::unique_ptr<Input>> input = detail::open_file(path);
     if (!input) return input.error();
     return opened(std::make_unique<TextReader>(std::move(*input), path, std::span<const char>(),
-                                               false, options));
+                                               TextReader::Origin::File, options));
 }
 
 Result<std::unique_ptr<Reader>> Reader::from_memory(std::span<const char> bytes,
                                                     const std::string& name,
                                                     const ReaderOptions& options) {
-    return opened(
-        std::make_unique<TextReader>(detail::open_memory(bytes), name, bytes, true, options));
+    return opened(std::make_unique<TextReader>(detail::open_memory(bytes), name, bytes,
+                                               TextReader::Origin::Memory, options));
+}
+
+Result<std::unique_ptr<Reader>> Reader::from_stream(std::unique_ptr<ByteStream> stream,
+                                                    const std::string& name,
+                                                    const ReaderOptions& options) {
+    return opened(std::make_unique<TextReader>(std::move(stream), name, std::span<const char>(),
+                                               TextReader::Origin::Stream, options));
 }
 
 void Reader::select_all() {

@@ -32,6 +32,17 @@ struct ReaderOptions {
     std::size_t buffer_bytes = 256 << 10;  ///< read at once, at least 4096
 };
 
+/// Bytes in order, from wherever.
+class ByteStream {
+public:
+    ByteStream() = default;
+    ByteStream(const ByteStream&) = delete;
+    ByteStream& operator=(const ByteStream&) = delete;
+    virtual ~ByteStream() = default;
+    /// Up to `size` bytes; 0 at the end (of what still grows: for now).
+    virtual Result<std::size_t> read(char* into, std::size_t size) = 0;
+};
+
 /// Streams a value change dump, plain or compressed by gzip: four-state and extended VCD.
 /// Memory depends on the header and on the longest value, not on the length of the file.
 /// Total: any bytes give a result or an Error whose `where` is file:line:column and whose message
@@ -46,6 +57,11 @@ public:
     /// The same for bytes at hand, which must outlive the reader.
     /// @param name  for messages
     static Result<std::unique_ptr<Reader>> from_memory(std::span<const char> bytes,
+                                                       const std::string& name,
+                                                       const ReaderOptions& options = {});
+    /// The same for a stream; errors name the byte, as there is nothing to count lines in.
+    /// @param name  for messages
+    static Result<std::unique_ptr<Reader>> from_stream(std::unique_ptr<ByteStream> stream,
                                                        const std::string& name,
                                                        const ReaderOptions& options = {});
     Reader() = default;

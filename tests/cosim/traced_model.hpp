@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Included before sim/host/host.cpp by tests that want a waveform of what the host does:
+// the model that the host drives writes every evaluation to the file in SPIKELOCK_WAVES.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "Vdut.h"
+#include "verilated.h"
+#if SPIKELOCK_TRACE_FST
+#include "verilated_fst_c.h"
+using WaveFile = VerilatedFstC;
+#else
+#include "verilated_vcd_c.h"
+using WaveFile = VerilatedVcdC;
+#endif
+
+/// The Verilated core with a waveform; everything else is the core's own.
+class TracedDut : public Vdut {
+public:
+    TracedDut(VerilatedContext* context, const char* name) : Vdut(context, name) {
+        context->traceEverOn(true);
+        const char* file = std::getenv("SPIKELOCK_WAVES");
+        if (file == nullptr) return;
+        trace(&waves_, 99);
+        waves_.open(file);
+        open_ = true;
+    }
+    ~TracedDut() override = default;
+    void eval() {
+        Vdut::eval();
+        if (open_) waves_.dump(contextp()->time());
+    }
+    void final() {
+        Vdut::final();
+        if (!open_) return;
+        open_ = false;
+        // Compressing the last block may take longer than the tool waits for its host: a process of
+        // its own does it, and record_waves waits for that one.
+        if (fork() == 0) {
+            waves_.close();
+            _exit(0);
+        }
+    }
+
+private:
+    WaveFile waves_;
+    bool open_ = false;
+};
+#define Vdut TracedDut
