@@ -23,6 +23,9 @@ using detail::Values;
 using trace::TakenEvent;
 using Answer = std::variant<trace::BlockView, trace::SourceEnd>;
 
+/// Sums of 2^15 events of the largest payload then stay within 63 bits.
+constexpr std::int64_t kMostWeight = std::int64_t{1} << 32;
+
 /// A source's synapses with what each adds; consecutive targets of one delay form a run.
 struct Rows {
     struct Run {
@@ -59,6 +62,7 @@ Result<Rows> make_rows(const Network& net, const Description& d, const detail::R
         const std::size_t first = rows.runs.size();
         for (const Synapse& synapse : net.row(source)) {
             std::int64_t weight = synapse.weight;
+            if (s.weights_unsigned) weight &= (std::int64_t{1} << net.arithmetic.weight_bits) - 1;
             if (table)
                 weight *= r.weights[static_cast<std::size_t>(s.types[source])][synapse.target];
             if (s.weight_shift >= 0) {
@@ -93,6 +97,12 @@ Result<Rows> make_rows(const Network& net, const Description& d, const detail::R
                                      "golden.synapse.rounding"};
                 }
             }
+            if (weight < -kMostWeight || weight > kMostWeight)
+                return Error{Errc::BadConfig,
+                             fmt::format("the weight {} of a synapse of source {} is too large, "
+                                         "expected at most {}",
+                                         weight, source, kMostWeight),
+                             "golden.synapse"};
             rows.low = std::min(rows.low, weight);
             rows.high = std::max(rows.high, weight);
             Rows::Run* const last = rows.runs.size() > first ? &rows.runs.back() : nullptr;

@@ -13,7 +13,7 @@
 namespace spikelock::golden {
 namespace {
 
-constexpr std::int64_t kLargest = std::int64_t{1} << 40;  ///< of any number in a description
+constexpr std::int64_t kLargest = std::int64_t{1} << 48;  ///< of any number in a description
 constexpr std::size_t kMostNoise = 8;
 
 // The names of each enumeration, in the order of its enumerators.
@@ -123,7 +123,7 @@ void visit_noise(N& n, const std::string& t, const F& f) {
     f(key_of(t, "lsb"), n.lsb, 0, 31);
     f(key_of(t, "width"), n.width, 1, 32);
     f(key_of(t, "signed"), n.is_signed);
-    f(key_of(t, "offset"), n.offset, -kLargest, kLargest);
+    f(key_of(t, "offset"), n.offset, -0x7fffffff, 0x7fffffff);
     f(key_of(t, "shift"), n.shift, 0, 31);
     f(key_of(t, "use"), n.use);
     f(key_of(t, "seed_on_clear"), n.seed_on_clear);
@@ -176,6 +176,7 @@ void visit(D& d, const F& f) {
     f("synapse.rounding", s.rounding);
     f("synapse.duplicates", s.duplicates);
     f("synapse.graded", s.graded);
+    f("synapse.weights_unsigned", s.weights_unsigned);
     f("synapse.types", s.types);
     f("synapse.weights", s.weights);
     f("output.spiking", d.output.spiking);

@@ -102,7 +102,7 @@ private:
     std::uint32_t n_;
 };
 
-constexpr std::int64_t kAny = std::int64_t{1} << 40;
+constexpr std::int64_t kAny = std::int64_t{1} << 48;
 
 }  // namespace
 
@@ -166,7 +166,7 @@ Result<Resolved> resolve(const Network& network, const Description& d) {
         out.izh_d = r.get(z.d, "izhikevich.d", -kAny, kAny);
     }
     for (const Param& weight : d.synapse.weights)
-        out.weights.push_back(r.get(weight, "synapse.weights", -kAny, kAny));
+        out.weights.push_back(r.get(weight, "synapse.weights", -0xffffff, 0xffffff));
     for (const Noise& noise : d.noise)
         out.seeds.push_back(
             r.get(noise.seed, "noise.seed", 0, (std::int64_t{1} << noise.bits) - 1));

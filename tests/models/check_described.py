@@ -333,6 +333,7 @@ def random_description(d, net):
     d.maybe(s, "rounding", lambda: d.pick(*ROUNDINGS))
     d.maybe(s, "duplicates", lambda: d.pick("delivered", "merged", "counted"))
     d.maybe(s, "graded", lambda: d.chance(0.4))
+    d.maybe(s, "weights_unsigned", lambda: not event and d.chance(0.4))
     if d.chance(0.2):
         count = d.int(1, 4)
         sources = net["ports"][-1]["end"] + (len(net["neurons"]) if d.chance(0.5) else 0)

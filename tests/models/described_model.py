@@ -190,6 +190,8 @@ class Core:
         for s, row in enumerate(self.rows):
             out = []
             for target, weight, delay in row:
+                if self.syn.get("weights_unsigned", False):
+                    weight %= 1 << a["weight_bits"]
                 if s < len(types):
                     weight *= tables[types[s]][target]
                 shift = self.syn["weight_shift"]

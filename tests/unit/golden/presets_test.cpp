@@ -338,7 +338,7 @@ TEST_CASE("golden/described: what cannot be is told", "[golden][unit]") {
         {"noise = [{bits = 4, taps = 12, lsb = 3, width = 2}]\n",
          "bits 3..4 are beyond the register's 4"},
         {"leak.when = \"lazy\"\n", "golden.leak.when: 'lazy' needs semantics = \"event\""},
-        {"leak.kind = \"multiply\"\nleak.amount = 1099511627776\nv.bits = 48\n",
+        {"leak.kind = \"multiply\"\nleak.amount = 109951162777600\nv.bits = 48\n",
          "golden.leak: the numbers may exceed 62 bits here"},
         {"synapse.types = [0, 1, 1]\nsynapse.weights = [1, 2]\n",
          "golden.synapse.types: has 3 types, expected 1 (axons) or 2"},

@@ -224,6 +224,7 @@ struct Description {
         Round rounding = Round::Floor;
         Duplicates duplicates = Duplicates::Delivered;
         bool graded = false;
+        bool weights_unsigned = false;    ///< weight_bits of the network without a sign
         std::vector<std::int64_t> types;  ///< of axons, then of neurons; empty: no table
         std::vector<Param> weights;       ///< by type
         bool operator==(const Synapse&) const = default;
