@@ -658,4 +658,20 @@ Result<std::unique_ptr<trace::RecordedTrace>> open_any_trace(const std::string& 
     return opened;
 }
 
+Result<trace::ExecutionTrace> load_waveform(const std::string& path, const WaveformOptions& options,
+                                            std::vector<std::string>& notes) {
+    Result<std::unique_ptr<trace::RecordedTrace>> opened = open_any_trace(path, options, notes);
+    if (!opened) return opened.error();
+    trace::ExecutionTrace whole((*opened)->shape(), (*opened)->first_step());
+    for (;;) {
+        auto got = (*opened)->read(4096);
+        if (!got) return got.error();
+        const auto* block = std::get_if<trace::BlockView>(&*got);
+        if (block == nullptr) break;
+        whole.append(*block);
+    }
+    whole.samples().assign((*opened)->samples().begin(), (*opened)->samples().end());
+    return whole;
+}
+
 }  // namespace spikelock::app

@@ -11,6 +11,7 @@
 #include "spikelock/bridge/waves/wave_source.hpp"
 #include "spikelock/golden/network.hpp"
 #include "spikelock/manifest/manifest.hpp"
+#include "spikelock/trace/execution_trace.hpp"
 #include "spikelock/trace/trace_reader.hpp"
 
 namespace CLI {
@@ -76,6 +77,10 @@ Result<WaveformSummary> record_waveform(const std::string& path, const std::stri
 Result<std::unique_ptr<trace::RecordedTrace>> open_any_trace(const std::string& path,
                                                              const WaveformOptions& options,
                                                              std::vector<std::string>& notes);
+
+/// The same, whole and in memory: for what is not compared as a stream.
+Result<trace::ExecutionTrace> load_waveform(const std::string& path, const WaveformOptions& options,
+                                            std::vector<std::string>& notes);
 
 /// Adds --manifest, --set, --scope and --first-time to a verb that reads waveforms.
 void add_waveform_options(CLI::App& cmd, WaveformOptions& options);
