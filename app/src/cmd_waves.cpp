@@ -41,11 +41,11 @@ int waves(const WavesOptions& o, Console& console) {
             ? o.record
             : "spikelock-out/" + fs::path(o.file).filename().replace_extension().string() + ".h5";
     if (const fs::path folder = fs::path(file).parent_path(); !folder.empty()) {
-        std::error_code error;
-        fs::create_directories(folder, error);
-        if (error)
+        std::error_code failed;
+        fs::create_directories(folder, failed);
+        if (failed)
             return console.fail({Errc::Io,
-                                 "cannot create the folder for the trace: " + error.message() +
+                                 "cannot create the folder for the trace: " + failed.message() +
                                      "; choose another with --record FILE",
                                  file});
     }
@@ -54,9 +54,11 @@ int waves(const WavesOptions& o, Console& console) {
     provenance["command"] = console.command_line;
     provenance["source"] = "waveform";
     nlohmann::ordered_json files;
-    for (const std::string& name : {o.file, o.how.manifest})
-        if (Result<std::string> hash = hash_file(name)) files[name] = *hash;
+    if (Result<std::string> hash = hash_file(o.how.manifest)) files[o.how.manifest] = *hash;
     provenance["files"] = files;
+    // Hashing a waveform takes longer than reading it: its name and size have to do.
+    std::error_code error;
+    provenance["waveform"] = {{"name", o.file}, {"bytes", fs::file_size(o.file, error)}};
     Result<WaveformSummary> summary = record_waveform(o.file, file, o.how, provenance.dump());
     if (!summary) return console.fail(summary.error());
     // What the waveform does not tell is no match and no difference: exit code INCONCLUSIVE.

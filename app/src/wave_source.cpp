@@ -41,32 +41,27 @@ struct Bad {
     throw Bad{{code, std::move(message), std::move(where)}};
 }
 
-/// Keys of an [[observe]] that no waveform is read by; empty: none.
-template <typename Observe>
-std::string unsupported_key(const Observe& o) {
-    if constexpr (requires { o.trigger; }) {
-        using Encoding = typename Observe::Encoding;
-        const std::pair<const char*, bool> keys[] = {
-            {"population", !o.population.empty()},
-            {"trigger", !o.trigger.empty()},
-            {"four_phase", o.four_phase},
-            {"phase = \"after_edge\" of a stream", !o.valid.empty() && o.after_edge},
-            {"adapter", o.adapter},
-            {"latency", o.latency != 0},
-            {"bits", o.bits != 0},
-            {"keep", o.keep},
-            {"counts", o.counts},
-            {"events", o.events},
-            {"encoding", o.encoding != Encoding::TwosComplement},
-            {"inverted", o.inverted},
-            {"reversed", o.reversed},
-            {"timestep", !o.timestep.empty()},
-            {"marker", !o.marker.empty()},
-            {"late", o.late != 0},
-        };
-        for (const auto& [key, given] : keys)
-            if (given) return key;
-    }
+/// The key of an [[observe]] that no waveform is read by; empty: none.
+std::string unsupported_key(const ObserveSpec& o) {
+    const std::pair<const char*, bool> keys[] = {
+        {"trigger", !o.trigger.empty()},
+        {"four_phase", o.four_phase},
+        {"phase = \"after_edge\" of a stream", o.strobed() && o.after_edge},
+        {"source = \"adapter\"", o.adapter},
+        {"latency", o.latency != 0},
+        {"bits", o.bits != 0},
+        {"keep", o.keep},
+        {"counts", o.counts},
+        {"events", o.events},
+        {"encoding", o.encoding != ObserveSpec::Encoding::TwosComplement},
+        {"inverted", o.inverted},
+        {"reversed", o.reversed},
+        {"timestep", !o.timestep.empty()},
+        {"marker", !o.marker.empty()},
+        {"late", o.late != 0},
+    };
+    for (const auto& [key, given] : keys)
+        if (given) return key;
     return {};
 }
 
@@ -331,14 +326,15 @@ private:
     static bool plain(const Node& node) {
         return node.kind == Kind::Name || node.kind == Kind::Bit || node.kind == Kind::Slice;
     }
-    Expr expression(const Expression& e) {
+    Expr expression(const Expression& e, std::optional<std::int64_t> i = std::nullopt) {
         Expr out;
-        emit(e.root(), e.where(), out);
+        emit(e.root(), e.where(), i, out);
         if (out.code.size() > Expr::kMostCodes)
             bad(Errc::Limit, "the expression is too long", e.where());
         return out;
     }
-    void emit(const Node& node, const std::string& where, Expr& out) {
+    void emit(const Node& node, const std::string& where, std::optional<std::int64_t> i,
+              Expr& out) {
         using Op = Expr::Op;
         static constexpr std::pair<std::string_view, Op> kBinary[] = {
             {"+", Op::Add},       {"-", Op::Sub},     {"*", Op::Mul}, {"/", Op::Div},
@@ -346,16 +342,18 @@ private:
             {"<<", Op::Shl},      {">>", Op::Shr},    {"==", Op::Eq}, {"!=", Op::Ne},
             {"<", Op::Lt},        {"<=", Op::Le},     {">", Op::Gt},  {">=", Op::Ge},
             {"&&", Op::LogicAnd}, {"||", Op::LogicOr}};
-        if (plain(node)) {
-            out.code.push_back({Op::Load, 0, checked(field(node, where, std::nullopt), where)});
+        if (i && node.kind == Kind::Name && (node.text == "i" || node.text == "n")) {
+            out.code.push_back({Op::Const, static_cast<std::uint64_t>(*i), {}});
+        } else if (plain(node)) {
+            out.code.push_back({Op::Load, 0, checked(field(node, where, i), where)});
         } else if (node.kind == Kind::Number) {
             out.code.push_back({Op::Const, static_cast<std::uint64_t>(node.number), {}});
         } else if (node.kind == Kind::Unary) {
-            emit(*node.children[0], where, out);
+            emit(*node.children[0], where, i, out);
             const Op op = node.text == "!" ? Op::LogicNot : node.text == "~" ? Op::Not : Op::Neg;
             out.code.push_back({op, 0, {}});
         } else if (node.kind == Kind::Binary || node.kind == Kind::Select) {
-            for (const auto& child : node.children) emit(*child, where, out);
+            for (const auto& child : node.children) emit(*child, where, i, out);
             Op op = Op::Select;
             for (const auto& [text, known] : kBinary)
                 if (node.kind == Kind::Binary && node.text == text) op = known;
@@ -426,21 +424,31 @@ private:
         }
         return true;
     }
-    void check_width(const BitField& f, const trace::FieldSpec& spec, const ObserveSpec& o) const {
-        if (f.width == static_cast<std::uint32_t>(spec.bits)) return;
+    void check_width(const Expr& e, int bits, const std::string& name, const ObserveSpec& o) const {
+        const bool one = e.code.size() == 1 && e.code[0].op == Expr::Op::Load;
+        if (!one || e.code[0].field.width == static_cast<std::uint32_t>(bits)) return;
         bad(Errc::Mismatch,
-            fmt::format("'{}' is {} bits wide in the waveform, but the network's {} has {}",
-                        o.value.text(), f.width, spec.name, spec.bits),
+            fmt::format("'{}' is {} bits wide in the waveform, but {} has {}", o.value.text(),
+                        e.code[0].field.width, name, bits),
             o.where);
+    }
+    trace::Population range_of(const ObserveSpec& o) const {
+        if (o.population.empty()) return {{}, 0, out_.shape.n_neurons};
+        Result<trace::Population> range = out_.shape.population(o.population);
+        if (!range) bad(range.error().code, range.error().message, o.where);
+        return *range;
     }
     bridge::waves::Stream& stream_for(const ObserveSpec& o) {
         const bool spike = o.field == "spike";
-        const std::string key =
-            o.valid.text() + "\n" + o.index.text() + "\n" + o.ready + (spike ? "\nspike" : "");
+        const std::string key = o.population + "\n" + o.valid.text() + "\n" + o.index.text() +
+                                "\n" + o.ready + (spike ? "\nspike" : "");
         const auto [at, fresh] = stream_index_.try_emplace(key, out_.streams.size());
         if (fresh) {
             bridge::waves::Stream& s = out_.streams.emplace_back();
+            const trace::Population range = range_of(o);
             s.is_spike = spike;
+            s.begin = range.begin;
+            s.end = range.end;
             s.valid = expression(o.valid);
             s.index = expression(o.index);
             if (!o.ready.empty() && names_.has(o.ready)) {
@@ -450,6 +458,19 @@ private:
         }
         return out_.streams[at->second];
     }
+    /// One element a neuron of its range; i counts from the first of them.
+    void gather(const ObserveSpec& o, int bits, const std::string& name, std::vector<Expr>& table) {
+        if (after_edge_ && *after_edge_ != o.after_edge)
+            bad(Errc::Unsupported, "all values sampled once a timestep must have the same phase",
+                o.where);
+        after_edge_ = o.after_edge;
+        const trace::Population range = range_of(o);
+        table.resize(out_.shape.n_neurons);
+        for (std::uint32_t n = range.begin; n < range.end; ++n) {
+            table[n] = expression(o.value, n - range.begin);
+            check_width(table[n], bits, name, o);
+        }
+    }
     void observe() {
         const trace::Shape all = network_.shape();
         out_.shape = all;
@@ -457,55 +478,43 @@ private:
         for (const ObserveSpec& o : m_.observe)
             if (const std::string key = unsupported_key(o); !key.empty())
                 bad(Errc::Unsupported, "'" + key + "' is not evaluated on waveforms yet", o.where);
-        std::optional<bool> after_edge;
-        const auto phase = [&](const ObserveSpec& o) {
-            if (after_edge && *after_edge != o.after_edge)
-                bad(Errc::Unsupported,
-                    "all values sampled once a timestep must have the same phase", o.where);
-            after_edge = o.after_edge;
-        };
         for (const trace::FieldSpec& spec : all.fields) {
-            const auto o = std::find_if(m_.observe.begin(), m_.observe.end(),
-                                        [&](const ObserveSpec& s) { return s.field == spec.name; });
-            if (o == m_.observe.end() || !shown(*o)) continue;
-            const auto index = static_cast<std::uint32_t>(out_.shape.fields.size());
-            out_.shape.fields.push_back(spec);
-            std::vector<BitField>& table = out_.gather.emplace_back();
-            if (!o->valid.empty()) {
-                Expr value = expression(o->value);
-                if (plain(o->value.root())) check_width(value.code[0].field, spec, *o);
-                stream_for(*o).values.push_back({index, std::move(value)});
-                continue;
+            std::vector<const ObserveSpec*> parts;
+            bool complete = true;
+            for (const ObserveSpec& o : m_.observe) {
+                if (o.field != spec.name) continue;
+                parts.push_back(&o);
+                complete = complete && shown(o);
             }
-            phase(*o);
-            for (std::uint32_t n = 0; n < all.n_neurons; ++n) {
-                table.push_back(checked(field(o->value.root(), o->where, n), o->where));
-                check_width(table.back(), spec, *o);
+            if (parts.empty() || !complete) continue;
+            const auto index = static_cast<std::uint32_t>(out_.shape.fields.size());
+            const std::string name = "the network's " + spec.name;
+            out_.shape.fields.push_back(spec);
+            out_.gather.emplace_back();
+            for (const ObserveSpec* o : parts) {
+                if (!o->strobed()) {
+                    gather(*o, spec.bits, name, out_.gather[index]);
+                    continue;
+                }
+                Expr value = expression(o->value);
+                check_width(value, spec.bits, name, *o);
+                stream_for(*o).values.push_back({index, std::move(value)});
             }
         }
         bool spikes = false;
         for (const ObserveSpec& o : m_.observe) {
             if (o.field != "spike") continue;
             spikes = true;
-            if (!o.valid.empty()) {
+            if (o.strobed()) {
                 stream_for(o);
-                continue;
-            }
-            phase(o);
-            for (std::uint32_t n = 0; n < all.n_neurons; ++n) {
-                const BitField f = field(o.value.root(), o.where, n);
-                if (f.width != 1)
-                    bad(Errc::Mismatch,
-                        fmt::format("'{}' is {} bits wide; a spike has 1, e.g. spike_o[i]",
-                                    o.value.text(), f.width),
-                        o.where);
-                out_.spikes.push_back(f);
+            } else {
+                gather(o, 1, "a spike", out_.spikes);
             }
         }
         if (!spikes)
             bad(Errc::BadConfig,
                 "spikes are not observed: expected an [[observe]] with field = \"spike\"", m_.path);
-        out_.after_edge = after_edge.value_or(true);
+        out_.after_edge = after_edge_.value_or(true);
     }
 
     const manifest::Manifest& m_;
@@ -515,6 +524,7 @@ private:
     ObservationMap out_;
     std::unordered_map<std::string, std::uint32_t> index_;
     std::unordered_map<std::string, std::size_t> stream_index_;
+    std::optional<bool> after_edge_;
 };
 
 bool ends_with(const std::string& path, std::string_view end) { return path.ends_with(end); }

@@ -82,8 +82,8 @@ public:
         for (std::size_t i = 0; i < e.code.size(); ++i)
             code_.push_back({e.code[i].op, e.code[i].value, places[i]});
     }
+    bool empty() const noexcept { return code_.empty(); }
     bool simple() const noexcept { return code_.size() == 1 && code_[0].op == Expr::Op::Load; }
-    const Place& place() const noexcept { return code_[0].place; }
     Four eval(const State& state) const noexcept {
         if (__builtin_expect(simple(), 1)) return state.load(code_[0].place);
         return run(state);
@@ -243,8 +243,8 @@ public:
             start_ = place(map_.start);
             done_ = program(map_.done);
         }
-        for (const std::vector<BitField>& field : map_.gather) gather_.push_back(places(field));
-        spikes_ = places(map_.spikes);
+        for (const std::vector<Expr>& field : map_.gather) gather_.push_back(programs(field));
+        spikes_ = programs(map_.spikes);
         for (const Stream& s : map_.streams) {
             StreamState& to = streams_.emplace_back();
             to.valid = program(s.valid);
@@ -357,17 +357,17 @@ private:
         return p;
     }
     Place place(const BitField& f) const { return place_at(first_word_[f.signal], f.lsb, f.width); }
-    std::vector<Place> places(const std::vector<BitField>& fields) const {
-        std::vector<Place> all;
-        all.reserve(fields.size());
-        for (const BitField& f : fields) all.push_back(place(f));
-        return all;
-    }
     Program program(const Expr& e) const {
         std::vector<Place> all;
         for (const Expr::Code& c : e.code)
             all.push_back(c.op == Expr::Op::Load ? place(c.field) : Place{});
         return {e, all};
+    }
+    std::vector<Program> programs(const std::vector<Expr>& list) const {
+        std::vector<Program> all;
+        all.reserve(list.size());
+        for (const Expr& e : list) all.push_back(program(e));
+        return all;
     }
     std::string field_name(const BitField& f) const {
         const WaveSignal& s = map_.signals[f.signal];
@@ -646,12 +646,12 @@ private:
             ++s.seen;
             return;
         }
-        if (index.value >= map_.shape.n_neurons) {
+        if (index.value >= spec.end - spec.begin) {
             violation("the core gave neuron " + std::to_string(index.value) + ", but there are " +
-                      std::to_string(map_.shape.n_neurons));
+                      std::to_string(spec.end - spec.begin));
             return;
         }
-        const auto neuron = static_cast<std::uint32_t>(index.value);
+        const auto neuron = spec.begin + static_cast<std::uint32_t>(index.value);
         ++s.seen;
         if (spec.is_spike) {
             std::uint64_t& word = row_spikes_[neuron / 64];
@@ -709,25 +709,27 @@ private:
     /// Values that are sampled once a timestep.
     void gather() {
         for (std::uint32_t f = 0; f < gather_.size(); ++f) {
-            const std::vector<Place>& table = gather_[f];
+            const std::vector<Program>& table = gather_[f];
             for (std::uint32_t n = 0; n < table.size(); ++n) {
-                const Four value = state_.load(table[n]);
+                if (table[n].empty()) continue;
+                const Four value = table[n].eval(state_);
                 if (__builtin_expect(!value.known(), 0)) {
-                    unknown_value(f, n, field_name(map_.gather[f][n]), value,
-                                  map_.gather[f][n].width);
+                    const Expr& from = map_.gather[f][n];
+                    unknown_value(f, n, names_of(from), value, width_of(from));
                 } else {
                     store(f, n, value.value);
                 }
             }
         }
         for (std::uint32_t n = 0; n < spikes_.size(); ++n) {
-            const Four bit = state_.load(spikes_[n]);
+            if (spikes_[n].empty()) continue;
+            const Four bit = spikes_[n].eval(state_);
             if (__builtin_expect(!bit.known(), 0)) {
-                report(field_name(map_.spikes[n]), bit, 1, "spike of " + map_.shape.neuron_name(n));
+                report(names_of(map_.spikes[n]), bit, 1, "spike of " + map_.shape.neuron_name(n));
                 row_valid_ = false;
                 continue;
             }
-            row_spikes_[n / 64] |= bit.value << (n % 64);
+            row_spikes_[n / 64] |= (bit.value & 1) << (n % 64);
         }
     }
     void finish_step() {
@@ -735,10 +737,11 @@ private:
         in_step_ = false;
         count_ = 0;
         for (std::size_t i = 0; i < streams_.size(); ++i) {
-            if (!map_.streams[i].is_spike && streams_[i].seen != map_.shape.n_neurons)
+            const Stream& spec = map_.streams[i];
+            if (!spec.is_spike && streams_[i].seen != spec.end - spec.begin)
                 violation("the core showed " + std::to_string(streams_[i].seen) +
                           " neuron updates in this timestep, expected " +
-                          std::to_string(map_.shape.n_neurons));
+                          std::to_string(spec.end - spec.begin));
         }
         if (violation_) {
             close_sample();
@@ -829,8 +832,8 @@ private:
     std::uint32_t clock_signal_ = 0;
     Place start_;
     Program done_;
-    std::vector<std::vector<Place>> gather_;
-    std::vector<Place> spikes_;
+    std::vector<std::vector<Program>> gather_;
+    std::vector<Program> spikes_;
     std::vector<StreamState> streams_;
     std::vector<StepState> lists_[2];  ///< start-up, clear
     std::size_t words_ = 0;
@@ -849,7 +852,7 @@ private:
     bool in_step_ = false;
     std::uint32_t count_ = 0;                 ///< clocks of this timestep so far
     std::vector<StepState>* list_ = nullptr;  ///< being followed
-    bool single_ = false;  ///< only one step of it
+    bool single_ = false;                     ///< only one step of it
     std::size_t at_step_ = 0;
     std::uint64_t phase_ = 0;
     std::uint64_t clocks_ = 0;

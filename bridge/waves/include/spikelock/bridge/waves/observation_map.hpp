@@ -89,6 +89,8 @@ struct Stream {
         Expr value;
     };
     bool is_spike = false;
+    std::uint32_t begin = 0;  ///< the index counts from this neuron on
+    std::uint32_t end = 0;    ///< neurons begin..end-1 are shown, of values each once a timestep
     Expr valid;
     Expr index;
     bool has_ready = false;
@@ -111,9 +113,9 @@ struct ObservationMap {
     /// shown before it.
     std::vector<ProgramStep> clear;
     bool after_edge = true;  ///< values are sampled after the timestep's last edge, else before
-    /// Per field of the shape: one element a neuron, or none where a stream shows the field.
-    std::vector<std::vector<BitField>> gather;
-    std::vector<BitField> spikes;  ///< one bit a neuron, or none where a stream shows them
+    /// Per field of the shape: an element a neuron, empty where a stream shows it; or none.
+    std::vector<std::vector<Expr>> gather;
+    std::vector<Expr> spikes;  ///< the same for spikes: one bit each
     std::vector<Stream> streams;
 };
 
