@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "spikelock/golden/described_source.hpp"
 #include "spikelock/golden/golden_source.hpp"
 #include "spikelock/trace/block_compare.hpp"
 
@@ -26,12 +27,14 @@ struct Value {
     std::string toml;
     std::string json;
     std::function<void(Network&, const Network&)> apply;  ///< empty: as given
+    std::string golden = {};  ///< lines for [golden], with {v_bits} for that of the network
 };
 
 struct Option {
     std::string name;
     std::vector<Value> values;                  ///< [0] is that of the start
     std::function<bool(const Network&)> inert;  ///< whether it changes nothing in a network
+    bool described = false;  ///< has no words in docs/model.md; tried where those explain nothing
 };
 
 bool any_cuba(const Network& net) {
@@ -109,6 +112,101 @@ std::int64_t converted(std::int64_t x, const Network& net, const Network& start)
     return best;
 }
 
+/// Choices of docs/golden.md for LIF neurons that a network's Arithmetic does not have.
+void add_described(const Network& start, std::vector<Option>& options) {
+    const auto add = [&](const char* name,
+                         const std::vector<std::pair<std::string, std::string>>& values,
+                         std::function<bool(const Network&)> inert) {
+        Option option{name, {{"as given", {}, {}, {}}}, std::move(inert), true};
+        for (const auto& [text, lines] : values) option.values.push_back({text, {}, {}, {}, lines});
+        options.push_back(std::move(option));
+    };
+    const auto no_refractory = [](const Network& net) {
+        return std::ranges::none_of(net.neurons,
+                                    [](const NeuronParams& p) { return p.refractory > 0; });
+    };
+    const auto no_subtraction = [](const Network& net) {
+        return net.arithmetic.reset_mode != golden::ResetMode::Subtract;
+    };
+    const auto sums_wrap = [](const Network& net) {
+        return net.arithmetic.acc_overflow == golden::Overflow::Wrap;
+    };
+    add("leak.rounding",
+        {{"up", "leak.rounding = \"up\""},
+         {"half_up", "leak.rounding = \"half_up\""},
+         {"half_away", "leak.rounding = \"half_away\""}},
+        never);
+    if (start.arithmetic.leak_mode == LeakMode::Shift)
+        add("leak.form", {{"add", "leak.form = \"add\""}, {"keep", "leak.form = \"keep\""}}, never);
+    else
+        add("leak.form", {{"subtract", "leak.form = \"subtract\""}, {"add", "leak.form = \"add\""}},
+            never);
+    add("leak.input",
+        {{"inside, added", "leak.input = \"inside\"\nleak.form = \"add\""},
+         {"inside, subtracted", "leak.input = \"inside\"\nleak.form = \"subtract\""}},
+        never);
+    add("leak.kind",
+        {{"constant", "leak.kind = \"constant\""},
+         {"constant, past 0", "leak.kind = \"constant\"\nleak.past = \"continue\""}},
+        never);
+    add("leak.when", {{"without_input", "leak.when = \"without_input\""}}, never);
+    add("order",
+        {{"integrate, leak, threshold", "order = [\"integrate\", \"leak\", \"threshold\"]"},
+         {"threshold, leak, integrate", "order = [\"threshold\", \"leak\", \"integrate\"]"}},
+        never);
+    add("threshold.on", {{"previous", "threshold.on = \"previous\""}}, never);
+    add("threshold.unsigned", {{"true", "threshold.unsigned = true"}}, never);
+    add("reset.kind", {{"none", "reset.kind = \"none\""}}, never);
+    add("reset.delay", {{"true", "reset.delay = true"}}, never);
+    add("reset.overflow", {{"wrap", "reset.bits = {v_bits}\nreset.overflow = \"wrap\""}},
+        no_subtraction);
+    add("refractory.during",
+        {{"drop", "refractory.during = \"drop\""},
+         {"accumulate", "refractory.during = \"accumulate\""}},
+        no_refractory);
+    add("v.overflow",
+        {{"clamp_zero", "v.overflow = \"clamp_zero\""},
+         {"only high saturates", "v.overflow = {low = \"wrap\", high = \"saturate\"}"},
+         {"only low saturates", "v.overflow = {low = \"saturate\", high = \"wrap\"}"}},
+        never);
+    add("v.signed", {{"false", "v.signed = false"}}, never);
+    if (any_cuba(start)) {
+        add("input.bias_into", {{"v", "input.bias_into = \"v\""}}, no_cuba);
+        add("u.drive", {{"previous", "u.drive = \"previous\""}}, no_cuba);
+    }
+    if (!start.synapses.empty()) {
+        add("synapse.fit", {{"sum", "synapse.fit = \"sum\""}}, sums_wrap);
+        add("synapse.duplicates", {{"merged", "synapse.duplicates = \"merged\""}}, never);
+        add("synapse.weights_unsigned", {{"true", "synapse.weights_unsigned = true"}}, never);
+    }
+}
+
+std::string with_bits(std::string lines, const Network& net) {
+    static constexpr std::string_view kPlace = "{v_bits}";
+    if (const std::size_t at = lines.find(kPlace); at != std::string::npos)
+        lines.replace(at, kPlace.size(), std::to_string(net.arithmetic.v_bits));
+    return lines;
+}
+
+/// The golden of a network, as the manifest's [golden] and the lines of changes describe it.
+Result<std::unique_ptr<trace::StepSource>> source_of(
+    Network net, const std::optional<golden::Setting>& description, const std::string& lines) {
+    if (!description && lines.empty()) {
+        auto source = golden::GoldenSource::create(std::move(net));
+        if (!source) return source.error();
+        return std::unique_ptr<trace::StepSource>(std::move(*source));
+    }
+    golden::Description d = golden::describe(net);
+    if (description)
+        if (Status good = golden::apply(*description, d); !good) return good.error();
+    Result<golden::Setting> settings = golden::settings_from_text(with_bits(lines, net));
+    if (!settings) return settings.error();
+    if (Status good = golden::apply(*settings, d); !good) return good.error();
+    auto source = golden::DescribedSource::create(std::move(net), std::move(d));
+    if (!source) return source.error();
+    return std::unique_ptr<trace::StepSource>(std::move(*source));
+}
+
 std::vector<Option> options_of(const Network& start) {
     using golden::Compare;
     using golden::Overflow;
@@ -171,11 +269,22 @@ std::vector<Option> options_of(const Network& start) {
     options.push_back(
         parameter_option("v_reset", &NeuronParams::v_reset, {{"0", zero}}, subtracts));
     options.push_back(parameter_option("bias", &NeuronParams::bias, {{"0", zero}}, never));
+    add_described(start, options);
     return options;
 }
 
 /// A description: the index of the value of each option.
 using Choice = std::vector<std::uint8_t>;
+
+// The standard order, without the memcmp behind it: g++ 14 warns of reads beyond its ends.
+struct Before {
+    bool operator()(const Choice& a, const Choice& b) const noexcept {
+        const std::size_t common = std::min(a.size(), b.size());
+        for (std::size_t i = 0; i < common; ++i)
+            if (a[i] != b[i]) return a[i] < b[i];
+        return a.size() < b.size();
+    }
+};
 
 std::size_t n_changes(const Choice& choice) {
     return choice.size() - static_cast<std::size_t>(std::ranges::count(choice, 0));
@@ -252,15 +361,24 @@ private:
     /// Runs a description until it parts from the recording; nothing where it is no description
     /// (out of bounds) or repeats another (an option that changes nothing).
     std::optional<Score> evaluate(const Choice& choice);
-    Score compare(golden::GoldenSource& source) const;
+    Score compare(trace::StepSource& source) const;
+    std::string lines_of(const Choice& choice) const {
+        std::string lines;
+        for (std::size_t o = 0; o < choice.size(); ++o)
+            if (const Value& v = options_[o].values[choice[o]]; !v.golden.empty())
+                lines += v.golden + "\n";
+        return lines;
+    }
     std::optional<Score> compare_block(const trace::BlockView& block, const trace::Shape& shape,
                                        std::span<const int> fields) const;
     std::optional<Score> compare_row(const trace::BlockView& block, const trace::Shape& shape,
                                      std::span<const int> fields, std::uint32_t row) const;
 
-    std::vector<Choice> neighbours(const Choice& from) const;
+    /// @param described  with the options that docs/model.md does not have
+    std::vector<Choice> neighbours(const Choice& from, bool described) const;
     bool holds_explanation(const Choice& choice) const;
-    void ascend(std::size_t width, const std::string& phase);
+    void ascend(std::size_t width, bool described, const std::string& phase);
+    void try_pairs(std::span<const Choice> singles, bool described, const std::string& phase);
     void try_all(const std::vector<Choice>& choices, const std::string& phase);
     std::vector<State> ranked() const;
     std::vector<State> front(std::size_t width) const;
@@ -292,7 +410,7 @@ private:
     std::vector<trace::StimulusBlock> blocks_;
     trace::BlockView view_;
     bool plain_ = true;  ///< every recorded value is valid
-    std::map<Choice, std::optional<Score>> known_;
+    std::map<Choice, std::optional<Score>, Before> known_;
     std::vector<Choice> explaining_;
     std::uint64_t tried_ = 0;
     Score best_;
@@ -315,13 +433,14 @@ std::optional<Score> Search::evaluate(const Choice& choice) {
         Network other = head_;
         apply(without, other);
         repeats = repeats || options_[o].inert(head) ||
-                  (other.neurons == head.neurons && other.arithmetic == head.arithmetic);
+                  (other.neurons == head.neurons && other.arithmetic == head.arithmetic &&
+                   options_[o].values[choice[o]].golden.empty());
     }
     if (!repeats) {
         Network net = start_;
         net.arithmetic = head.arithmetic;
         net.neurons = std::move(head.neurons);
-        auto source = golden::GoldenSource::create(std::move(net));
+        auto source = source_of(std::move(net), settings_.description, lines_of(choice));
         if (source) {
             score = compare(**source);
             ++tried_;
@@ -334,7 +453,7 @@ std::optional<Score> Search::evaluate(const Choice& choice) {
     return known_[choice] = score;
 }
 
-Score Search::compare(golden::GoldenSource& source) const {
+Score Search::compare(trace::StepSource& source) const {
     const trace::Shape& shape = source.shape();
     std::vector<int> fields;  // of the candidate, by field of the recording; -1: not shown
     for (const trace::FieldSpec& field : core_.shape().fields)
@@ -410,9 +529,10 @@ std::optional<Score> Search::compare_row(const trace::BlockView& block, const tr
     return std::nullopt;
 }
 
-std::vector<Choice> Search::neighbours(const Choice& from) const {
+std::vector<Choice> Search::neighbours(const Choice& from, bool described) const {
     std::vector<Choice> result;
     for (std::size_t o = 0; o < from.size(); ++o) {
+        if (options_[o].described && !described) continue;
         for (std::size_t v = 0; v < options_[o].values.size(); ++v) {
             if (v == from[o]) continue;
             Choice next = from;
@@ -463,13 +583,14 @@ std::vector<Search::State> Search::front(std::size_t width) const {
     return kept;
 }
 
-void Search::ascend(std::size_t width, const std::string& phase) {
-    std::set<Choice> expanded;
+void Search::ascend(std::size_t width, bool described, const std::string& phase) {
+    std::set<Choice, Before> expanded;
     for (int round = 0; round < settings_.rounds && explaining_.empty(); ++round) {
         std::vector<Choice> next;
         for (const State& state : front(width)) {
             if (!expanded.insert(state.choice).second) continue;
-            for (Choice& choice : neighbours(state.choice)) next.push_back(std::move(choice));
+            for (Choice& choice : neighbours(state.choice, described))
+                next.push_back(std::move(choice));
         }
         const Score before = best_;
         try_all(next, phase);
@@ -495,7 +616,10 @@ FitCandidate Search::candidate(const Choice& choice, const Score& score) const {
         if (choice[o] == 0) continue;
         const Option& option = options_[o];
         const Value& to = option.values[choice[o]];
-        c.changes.push_back({option.name, option.values[0].text, to.text, to.toml, to.json});
+        Network net = head_;
+        apply(choice, net);
+        c.changes.push_back({option.name, option.values[0].text, to.text, to.toml, to.json,
+                             with_bits(to.golden, net)});
     }
     c.explains = score.explains;
     c.timestep = score.timestep;
@@ -508,7 +632,9 @@ FitCandidate Search::candidate(const Choice& choice, const Score& score) const {
 }
 
 void Search::find_free(FitCandidate& c, const Choice& choice) {
+    const bool described = !lines_of(choice).empty();
     for (std::size_t o = 0; o < choice.size(); ++o) {
+        if (options_[o].described && !described) continue;
         FitFree free{options_[o].name, options_[o].values[choice[o]].text, {}};
         for (std::size_t v = 0; v < options_[o].values.size(); ++v) {
             if (v == choice[o]) continue;
@@ -547,6 +673,31 @@ void Search::finish(FitReport& report) {
     }
 }
 
+/// All pairs of single changes; those that get far first.
+void Search::try_pairs(std::span<const Choice> singles, bool described, const std::string& phase) {
+    const auto wanted = [&](const Choice& choice) { return described || lines_of(choice).empty(); };
+    std::vector<Choice> order;
+    for (const State& state : ranked())
+        if (n_changes(state.choice) == 1 && wanted(state.choice)) order.push_back(state.choice);
+    // Values that did nothing alone, or could not be run, may matter beside another.
+    for (const Choice& single : singles)
+        if (const auto found = known_.find(single); found == known_.end() || !found->second)
+            order.push_back(single);
+    std::vector<Choice> pairs;
+    for (std::size_t j = 1; j < order.size(); ++j) {
+        for (std::size_t i = 0; i < j; ++i) {
+            Choice both = order[i];
+            bool apart = true;
+            for (std::size_t o = 0; o < both.size(); ++o) {
+                apart = apart && (both[o] == 0 || order[j][o] == 0);
+                if (order[j][o] != 0) both[o] = order[j][o];
+            }
+            if (apart) pairs.push_back(std::move(both));
+        }
+    }
+    try_all(pairs, phase);
+}
+
 Result<FitReport> Search::run() {
     FitReport report;
     report.steps = core_.n_steps();
@@ -558,35 +709,27 @@ Result<FitReport> Search::run() {
     if (!at_start) return Error{Errc::Internal, "the start was not run", "fit"};
     report.start = candidate(start, *at_start);
     for (const Option& option : options_)
-        if (option.inert(start_) && option.name != "leak_frac" && option.name != "v_reset")
+        if (!option.described && option.inert(start_) && option.name != "leak_frac" &&
+            option.name != "v_reset")
             report.unused.push_back(option.name);
 
-    const std::vector<Choice> singles = neighbours(start);
+    const std::vector<Choice> plain = neighbours(start, false);
     if (!at_start->explains) {
-        try_all(singles, "single changes");
+        try_all(plain, "single changes");
         // Changes that show one after the other are found at once, the rest needs all pairs.
-        ascend(std::min<std::size_t>(settings_.beam, 4), "further changes to the best");
-        std::vector<Choice> order;
-        for (const State& state : ranked())
-            if (n_changes(state.choice) == 1) order.push_back(state.choice);
-        // Values that did nothing alone, or could not be run, may matter beside another.
-        for (const Choice& single : singles)
-            if (const auto found = known_.find(single); found == known_.end() || !found->second)
-                order.push_back(single);
-        std::vector<Choice> pairs;
-        for (std::size_t j = 1; j < order.size(); ++j) {
-            for (std::size_t i = 0; i < j; ++i) {
-                Choice both = order[i];
-                bool apart = true;
-                for (std::size_t o = 0; o < both.size(); ++o) {
-                    apart = apart && (both[o] == 0 || order[j][o] == 0);
-                    if (order[j][o] != 0) both[o] = order[j][o];
-                }
-                if (apart) pairs.push_back(std::move(both));
-            }
+        const std::size_t narrow = std::min<std::size_t>(settings_.beam, 4);
+        ascend(narrow, false, "further changes to the best");
+        const std::vector<Choice> all = neighbours(start, true);
+        if (explaining_.empty()) {
+            try_all(all, "single changes beyond docs/model.md");
+            ascend(narrow, true, "further changes to the best of them");
         }
-        try_all(pairs, "pairs of changes");
-        ascend(settings_.beam, "further changes to the best pairs");
+        try_pairs(plain, false, "pairs of changes");
+        ascend(settings_.beam, false, "further changes to the best pairs");
+        if (explaining_.empty()) {
+            try_pairs(all, true, "pairs with changes beyond docs/model.md");
+            ascend(settings_.beam, true, "further changes to the best of those pairs");
+        }
     }
     if (stopped()) return Error{Errc::Interrupted, "stopped by the user", {}};
     finish(report);
@@ -624,6 +767,22 @@ Result<FitReport> fit_description(const golden::Network& start, const trace::Sti
         if (field.is_float)
             return Error{Errc::Unsupported, "field " + field.name + " is float64", "fit"};
     return Search(start, stimulus, core, options).run();
+}
+
+Result<std::unique_ptr<trace::StepSource>> golden_under(
+    const golden::Network& start, const std::optional<golden::Setting>& description,
+    std::span<const FitChange> changes) {
+    Result<golden::Network> net = apply_changes(start, changes);
+    if (!net) return net.error();
+    std::string lines;
+    for (const Option& option : options_of(start))
+        for (const FitChange& change : changes)
+            if (change.option == option.name)
+                if (const auto value = std::ranges::find(option.values, change.to, &Value::text);
+                    value != option.values.end())
+                    lines += value->golden + "\n";
+    if (lines.find_first_not_of('\n') == std::string::npos) lines.clear();
+    return source_of(std::move(*net), description, lines);
 }
 
 Result<golden::Network> apply_changes(const golden::Network& start,

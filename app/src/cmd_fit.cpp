@@ -181,7 +181,8 @@ std::string listed(const std::vector<std::string>& values) {
 
 /// How a description is written down, and what to mind.
 struct Written {
-    std::vector<std::string> lines;  ///< for [network.quantise], or keys of "arithmetic"
+    std::vector<std::string> lines;   ///< for [network.quantise], or keys of "arithmetic"
+    std::vector<std::string> golden;  ///< for [golden]
     std::vector<std::string> notes;
 };
 
@@ -196,7 +197,9 @@ public:
         const bool nir = !manifest_.network.nir.empty();
         for (const analysis::FitChange& change : c.changes) {
             const std::string& line = nir ? change.toml : change.json;
-            if (!line.empty())
+            if (!change.golden.empty())
+                w.golden.push_back(change.golden);
+            else if (!line.empty())
                 w.lines.push_back(line);
             else
                 w.notes.push_back(
@@ -284,6 +287,7 @@ ordered_json to_object(const FitCandidate& c, const Written& w, const trace::Sha
         j["not_told_apart"].push_back(
             {{"option", free.option}, {"value", free.value}, {"others", free.others}});
     j["lines"] = w.lines;
+    j["golden"] = w.golden;
     j["notes"] = w.notes;
     return j;
 }
@@ -301,6 +305,15 @@ void print_written(const Written& w, bool nir, std::ostream& out) {
         fmt::print(out, "       {}\n",
                    nir ? "[network.quantise]" : "\"arithmetic\" of the network");
         for (const std::string& line : w.lines) fmt::print(out, "       {}\n", line);
+    }
+    if (!w.golden.empty()) {
+        out << "       [golden]\n";
+        for (std::string lines : w.golden) {
+            for (std::size_t at = lines.find('\n'); at != std::string::npos;
+                 at = lines.find('\n', at + 1))
+                lines.replace(at, 1, "\n       ");
+            fmt::print(out, "       {}\n", lines);
+        }
     }
     for (const std::string& note : w.notes) fmt::print(out, "     note: {}\n", note);
 }
@@ -347,6 +360,7 @@ struct BestDivergence {
 };
 
 BestDivergence look_at_best(const FitReport& r, const golden::Network& start,
+                            const std::optional<golden::Setting>& description,
                             const trace::Stimulus& stimulus, const trace::ExecutionTrace& core,
                             const Console& console) {
     BestDivergence b;
@@ -356,7 +370,7 @@ BestDivergence look_at_best(const FitReport& r, const golden::Network& start,
     };
     Result<golden::Network> net = analysis::apply_changes(start, r.best[0].changes);
     if (!net) return failed(net.error());
-    auto source = golden::GoldenSource::create(*net);
+    auto source = analysis::golden_under(start, description, r.best[0].changes);
     if (!source) return failed(source.error());
     std::optional<trace::SourceEnd> end;
     const std::uint64_t steps = std::min(core.n_steps(), r.best[0].timestep + 8);
@@ -366,6 +380,10 @@ BestDivergence look_at_best(const FitReport& r, const golden::Network& start,
     if (!found) return failed(found.error());
     if (!*found) return b;
     b.divergence = std::move(**found);
+    // Hypotheses are changes to the equations of docs/model.md.
+    if (description ||
+        std::ranges::any_of(r.best[0].changes, [](const auto& c) { return !c.golden.empty(); }))
+        return b;
     auto explanation =
         analysis::explain_divergence(analysis::Connectivity(*net), &stimulus, *b.divergence);
     if (!explanation) return failed(explanation.error());
@@ -446,6 +464,7 @@ int fit(const FitRunOptions& o, Console& console) {
 
     analysis::FitOptions options;
     options.limit_s = o.limit_s;
+    options.description = m.golden.description;
     options.stop = console.stop;
     std::string phase;
     std::unique_ptr<ProgressBar> bar;
@@ -473,14 +492,21 @@ int fit(const FitRunOptions& o, Console& console) {
             "the limit of {} s ended the search before every pair was tried; --limit-s gives more",
             o.limit_s));
     BestDivergence best;
-    if (!explained) best = look_at_best(r, e.network, stimulus, *core, console);
+    if (!explained)
+        best = look_at_best(r, e.network, m.golden.description, stimulus, *core, console);
     notes.insert(notes.end(), best.notes.begin(), best.notes.end());
     if (!o.save.empty() && explained) {
         const auto net = analysis::apply_changes(e.network, r.explanations[0].changes);
         if (!net) return console.fail(net.error());
         if (Status saved = golden::save_network(*net, o.save); !saved)
             return console.fail(saved.error());
-        notes.push_back("the network under description 1: " + o.save);
+        notes.push_back(
+            "the network under description 1" +
+            std::string(std::ranges::any_of(r.explanations[0].changes,
+                                            [](const auto& c) { return !c.golden.empty(); })
+                            ? ", without its lines for [golden]: "
+                            : ": ") +
+            o.save);
     }
 
     std::string headline;

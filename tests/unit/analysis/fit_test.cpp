@@ -253,6 +253,51 @@ TEST_CASE("fit says that the start explains, and what the stimulus cannot tell a
     check_explanations(report, start, start, *stimulus);
 }
 
+TEST_CASE("fit finds changes that only [golden] has words for", "[analysis][property]") {
+    const golden::Network start = busy_network(8);
+    const auto stimulus = analysis::test::input_for(start, 11, kSteps);
+    const std::vector<Values> all = {
+        {{"leak.rounding", "half_up"}},
+        {{"leak.form", "add"}},
+        {{"order", "integrate, leak, threshold"}},
+        {{"threshold.on", "previous"}},
+        {{"reset.delay", "true"}},
+        {{"refractory.during", "accumulate"}},
+        {{"v.overflow", "only high saturates"}},
+        {{"u.drive", "previous"}},
+        {{"synapse.weights_unsigned", "true"}},
+        {{"threshold.on", "previous"}, {"compare", ">"}},
+        {{"order", "integrate, leak, threshold"}, {"reset_mode", "subtract"}}};
+    for (Values values : all) {
+        std::vector<FitChange> changes;
+        std::string named;
+        for (const auto& [option, value] : values) {
+            changes.push_back({option, {}, value, {}, {}});
+            named += option + "=" + value + " ";
+        }
+        CAPTURE(named);
+        auto core = analysis::golden_under(start, {}, changes);
+        REQUIRE(core);
+        trace::ExecutionTrace recorded((*core)->shape());
+        REQUIRE((*core)->submit(stimulus->block(0, kSteps)));
+        const auto read = (*core)->read(kSteps);
+        REQUIRE(read);
+        recorded.append(std::get<trace::BlockView>(*read));
+        const auto report = analysis::fit_description(start, *stimulus, recorded);
+        REQUIRE(report);
+        INFO(text(*report));
+        REQUIRE(!report->explanations.empty());
+        CHECK(report->explanations.front().changes.size() <= values.size());
+        CHECK((analysis::reports(*report, values) ||
+               report->explanations.front().changes.size() < values.size()));
+        for (const FitChange& change : report->explanations.front().changes) {
+            const bool described =
+                change.option.find('.') != std::string::npos || change.option == "order";
+            CHECK(change.golden.empty() != described);
+        }
+    }
+}
+
 TEST_CASE("fit reports how far the best gets where nothing explains", "[analysis]") {
     const golden::Network start = busy_network(5);
     const auto stimulus = analysis::test::input_for(start, 9, kSteps);

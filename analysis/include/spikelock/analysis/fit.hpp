@@ -4,12 +4,14 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "spikelock/base/result.hpp"
+#include "spikelock/golden/description.hpp"
 #include "spikelock/golden/network.hpp"
 #include "spikelock/trace/execution_trace.hpp"
 #include "spikelock/trace/step_source.hpp"
@@ -23,6 +25,7 @@ struct FitChange {
     std::string to;      ///< e.g. "nearest_even", "+1"
     std::string toml;    ///< line for [network.quantise]; empty for parameters
     std::string json;    ///< key for "arithmetic" of a network file; empty for parameters
+    std::string golden = {};  ///< lines for [golden], where the change is one of a description
     bool operator==(const FitChange&) const = default;
 };
 
@@ -77,6 +80,7 @@ struct FitOptions {
     int rounds = 6;          ///< of further changes, after pairs
     std::size_t most_explanations = 8;
     std::size_t most_best = 8;
+    std::optional<golden::Setting> description;  ///< [golden] of the manifest, kept in each
     const std::atomic<bool>* stop = nullptr;
     std::function<void(const FitProgress&)> progress;  ///< called often; may be empty
 };
@@ -84,6 +88,9 @@ struct FitOptions {
 /// Searches descriptions of the golden for those that reproduce a recorded core: every option on
 /// its own and in pairs, starting from the given network, then further changes to the descriptions
 /// that get furthest, as long as that moves the first divergence.
+///
+/// Options of docs/golden.md that docs/model.md does not have are tried where its own explain
+/// nothing.
 ///
 /// The core is not touched: the recording holds what it did with what was loaded into it. Fields
 /// that the core does not show are not compared, and a value that is marked invalid is left out.
@@ -99,7 +106,14 @@ Result<FitReport> fit_description(const golden::Network& start, const trace::Sti
                                   const trace::ExecutionTrace& core,
                                   const FitOptions& options = {});
 
-/// The network under a description.
+/// The golden of a network under changes, with what they say in [golden].
+/// @param description  as in FitOptions
+/// @errors as apply_changes(), GoldenSource::create() and DescribedSource::create()
+Result<std::unique_ptr<trace::StepSource>> golden_under(
+    const golden::Network& start, const std::optional<golden::Setting>& description,
+    std::span<const FitChange> changes);
+
+/// The network under a description, without what changes say in [golden].
 /// @errors Errc::NotFound for an unknown option or value; Errc::BadConfig when a parameter does not
 /// fit the changed widths
 Result<golden::Network> apply_changes(const golden::Network& start,
