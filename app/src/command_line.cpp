@@ -91,6 +91,7 @@ int run_command_line(const std::vector<std::string>& arguments, Console& console
     add_run(app, exit_code, console);
     add_build(app, exit_code, console);
     add_diff(app, exit_code, console);
+    add_convert(app, exit_code, console);
     add_waves(app, exit_code, console);
     add_fit(app, exit_code, console);
     add_show(app, exit_code, console);

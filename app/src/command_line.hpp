@@ -29,6 +29,7 @@ int run_command_line(const std::vector<std::string>& arguments, Console& console
 // One function a verb: adds its options to the parser; `exit_code` is set when it ran.
 void add_run(CLI::App& app, int& exit_code, Console& console);
 void add_build(CLI::App& app, int& exit_code, Console& console);
+void add_convert(CLI::App& app, int& exit_code, Console& console);
 void add_diff(CLI::App& app, int& exit_code, Console& console);
 void add_fit(CLI::App& app, int& exit_code, Console& console);
 void add_show(CLI::App& app, int& exit_code, Console& console);

@@ -4,7 +4,6 @@
 
 import os
 import pathlib
-import pty
 import subprocess
 import sys
 import tempfile
@@ -43,36 +42,6 @@ def run_tiny(*arguments, **keywords):
     return tool.run("run", tool.TINY_CORE, *arguments, **keywords)
 
 
-def has_terminals():
-    """False in a bare chroot, which has no devpts."""
-    try:
-        for end in pty.openpty():
-            os.close(end)
-    except OSError:
-        return False
-    return True
-
-
-def on_terminal(*arguments, env=None):
-    """Runs the command on a pseudo terminal; everything that it writes there."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen(tool.command(*arguments), stdin=slave, stdout=slave, stderr=slave,
-                               env={**os.environ, **(env or {})})
-    os.close(slave)
-    got = b""
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        got += part
-    process.wait()
-    os.close(master)
-    return got.decode()
-
-
 def streams(checks):
     with tempfile.TemporaryDirectory() as folder:
         for arguments in (("--no-record",), ("--no-record", "--json"),
@@ -98,16 +67,6 @@ def streams(checks):
         process.stderr.close()
         checks.that(process.wait() >= 0, "show | head: killed by a signal")
         checks.that("terminate" not in err, f"show | head: {err}")
-
-        if not has_terminals():
-            print("SKIPPED: this machine gives out no pseudo terminals")
-            return
-        coloured = on_terminal("run", tool.TINY_CORE, "--no-record", env={"TERM": "xterm"})
-        checks.that("\x1b[1;32mMATCH" in coloured, "no colour on a terminal")
-        plain = on_terminal("run", tool.TINY_CORE, "--no-record",
-                            env={"TERM": "xterm", "NO_COLOR": "1"})
-        checks.that("\x1b[1;32m" not in plain, "NO_COLOR: colour on a terminal")
-        checks.matches(plain, r"MATCH: ", "NO_COLOR")
 
 
 def jsons(checks):

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <bit>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "command_line.hpp"
+#include "spikelock/base/hash.hpp"
+#include "spikelock/base/text.hpp"
+#include "spikelock/bridge/events.hpp"
+#include "spikelock/bridge/recording.hpp"
+#include "spikelock/trace/trace_reader.hpp"
+#include "spikelock/trace/trace_writer.hpp"
+
+namespace spikelock::app {
+
+namespace {
+struct ConvertOptions {
+    std::string from;
+    std::string to;
+    std::string format;
+    std::string columns;
+    std::string field;
+    std::string orientation = "tn";
+    std::string to_orientation = "tn";
+    double dt = 0.0;
+    std::uint64_t steps = 0;
+    std::uint32_t neurons = 0;
+    std::uint64_t first = 0;
+    std::uint64_t count = 0;
+};
+
+Result<std::string> format_of(const ConvertOptions& o) {
+    if (!o.format.empty()) return o.format;
+    const std::string extension = std::filesystem::path(o.to).extension().string();
+    if (extension == ".npy") return std::string("npy");
+    if (extension == ".csv") return std::string("csv");
+    if (extension == ".h5" || extension == ".hdf5") return std::string("trace");
+    return Error{Errc::BadConfig,
+                 "the name does not tell the format (.npy, .csv, .h5): choose one with --to", o.to};
+}
+
+Result<bridge::Recording> load(const ConvertOptions& o) {
+    Result<bridge::RecordingFormat> format = bridge::recording_format(o.from);
+    if (!format) return format.error();
+    if (*format != bridge::RecordingFormat::Trace) {
+        bridge::RecordingOptions options;
+        for (std::size_t at = 0; !o.columns.empty() && at <= o.columns.size();) {
+            const std::size_t comma = std::min(o.columns.find(',', at), o.columns.size());
+            options.columns.push_back(o.columns.substr(at, comma - at));
+            at = comma + 1;
+        }
+        options.field = o.field;
+        options.transposed = o.orientation == "nt";
+        options.dt = o.dt;
+        options.n_steps = o.steps;
+        options.n_neurons = o.neurons;
+        return bridge::read_recording(o.from, options);
+    }
+    Result<std::unique_ptr<trace::RecordedTrace>> opened = trace::open_trace(o.from);
+    if (!opened) return opened.error();
+    const trace::RecordedTrace& t = **opened;
+    const std::uint64_t first = std::max(o.first, t.first_step());
+    const std::uint64_t end = t.first_step() + t.n_steps();
+    std::uint64_t count = end > first ? end - first : 0;
+    if (o.count > 0) count = std::min(count, o.count);
+    const double values = static_cast<double>(count) * t.shape().n_neurons *
+                          static_cast<double>(t.shape().fields.size() + 1);
+    if (values > static_cast<double>(bridge::kMostRecordingValues))
+        return Error{Errc::Limit,
+                     "more than 2^27 values at once: choose a part with --from and --count",
+                     o.from};
+    Result<trace::ExecutionTrace> part = trace::load_trace(o.from, first, count);
+    if (!part) return part.error();
+    bridge::Recording recording;
+    recording.format = *format;
+    recording.trace = std::move(*part);
+    recording.dt_known = true;
+    return recording;
+}
+
+Status write_trace(const ConvertOptions& o, const trace::ExecutionTrace& t,
+                   const Console& console) {
+    nlohmann::ordered_json provenance;
+    provenance["spikelock"] = SPIKELOCK_VERSION;
+    provenance["command"] = console.command_line;
+    if (Result<std::string> hash = hash_file(o.from)) provenance["files"][o.from] = *hash;
+    trace::WriterOptions options;
+    options.provenance = provenance.dump();
+    options.first_step = t.first_step();
+    auto writer = trace::TraceWriter::create(o.to, t.shape(), options);
+    if (!writer) return writer.error();
+    if (t.n_steps() > 0)
+        if (Status ok = (*writer)->append(t.view()); !ok) return ok;
+    if (Status ok = (*writer)->add_samples(t.samples()); !ok) return ok;
+    return (*writer)->close();
+}
+
+Status write_as_events(const ConvertOptions& o, const trace::ExecutionTrace& t) {
+    std::vector<bridge::TimedEvent> events;
+    for (std::uint64_t step = t.first_step(); step < t.first_step() + t.n_steps(); ++step) {
+        const auto row = t.spike_row(step);
+        for (std::size_t w = 0; w < row.size(); ++w)
+            for (std::uint64_t bits = row[w]; bits != 0; bits &= bits - 1)
+                events.push_back({step,
+                                  {static_cast<std::uint32_t>(w * 64) +
+                                       static_cast<std::uint32_t>(std::countr_zero(bits)),
+                                   0, 1}});
+    }
+    return bridge::write_events(o.to, events);
+}
+
+int convert(const ConvertOptions& o, Console& console) {
+    Result<std::string> format = format_of(o);
+    if (!format) return console.fail(format.error());
+    std::error_code ignored;
+    if (std::filesystem::equivalent(o.from, o.to, ignored))
+        return console.fail({Errc::BadConfig, "cannot convert a file into itself", o.to});
+    Result<bridge::Recording> recording = load(o);
+    if (!recording) return console.fail(recording.error());
+    const trace::ExecutionTrace& t = recording->trace;
+    bridge::WriteRecordingOptions options;
+    // An array holds one thing: what was asked for, else spikes, else the only field.
+    options.field = "spike";
+    if (!o.field.empty()) options.field = o.field;
+    options.transposed = o.to_orientation == "nt";
+    Status done;
+    std::string lost;
+    if (*format == "trace") {
+        done = write_trace(o, t, console);
+    } else if (*format == "events") {
+        done = write_as_events(o, t);
+        if (!t.shape().fields.empty()) lost = "fields";
+    } else if (*format == "npy") {
+        done = bridge::write_recording(o.to, bridge::RecordingFormat::Npy, t, options);
+        lost = "all but " + options.field;
+    } else if (*format == "csv") {
+        done = bridge::write_recording(o.to, bridge::RecordingFormat::Csv, t, options);
+    } else {
+        done = bridge::write_recording(o.to, bridge::RecordingFormat::Sonata, t, options);
+    }
+    if (!done) return console.fail(done.error());
+    for (const std::string& note : recording->notes)
+        fmt::print(console.out, "{}: {}\n", o.from, note);
+    fmt::print(console.out, "{} ({}): {} timesteps of {} s, {} neurons, {} spikes{}\n", o.to,
+               *format, with_commas(t.n_steps()), t.dt(), with_commas(t.n_neurons()),
+               with_commas(t.spike_count()), lost.empty() ? "" : "; left out: " + lost);
+    return 0;
+}
+}  // namespace
+
+void add_convert(CLI::App& app, int& exit_code, Console& console) {
+    auto o = std::make_shared<ConvertOptions>();  // shared by the parser and the callback
+    auto* cmd = app.add_subcommand(
+        "convert", "Turn a recording (HDF5 trace, NPY, CSV, SONATA, AEDAT) into another format");
+    cmd->add_option("from", o->from, "Recording to read")->required();
+    cmd->add_option("to_file", o->to, "File to write")->required();
+    cmd->add_option("--to", o->format, "trace, npy, csv, sonata or events (default: by the name)")
+        ->check(CLI::IsMember({"trace", "npy", "csv", "sonata", "events"}));
+    cmd->add_option("--columns", o->columns,
+                    "Columns of a table, e.g. -,v,spike, or time_us,address of address events");
+    cmd->add_option("--field", o->field,
+                    "What a plain array holds, and what goes into one: spike, v, ...");
+    cmd->add_option("--orientation", o->orientation,
+                    "Rows and columns of the array read: tn (timesteps, neurons) or nt")
+        ->check(CLI::IsMember({"tn", "nt"}));
+    cmd->add_option("--to-orientation", o->to_orientation, "The same of the array written")
+        ->check(CLI::IsMember({"tn", "nt"}));
+    cmd->add_option("--dt", o->dt, "Seconds per timestep")->check(CLI::PositiveNumber);
+    cmd->add_option("--steps", o->steps, "Timesteps of a list of spikes");
+    cmd->add_option("--neurons", o->neurons, "Neurons of a list of spikes");
+    cmd->add_option("--from", o->first, "First timestep of a trace");
+    cmd->add_option("--count", o->count, "Timesteps of a trace");
+    cmd->callback([=, &exit_code, &console] { exit_code = convert(*o, console); });
+}
+
+}  // namespace spikelock::app
