@@ -152,12 +152,14 @@ struct Observed {
     std::string index;
     std::string ready;
     std::string why;
+    bool four_phase = false;  ///< valid and ready are request and acknowledge
 };
 
 struct Input {
     std::string valid;
     std::string ready;
     std::string address;
+    bool four_phase = false;
 };
 
 /// One [[map]] entry of a memory that nothing in the core writes.
@@ -195,8 +197,16 @@ struct Guess {
     std::uint32_t threshold_bits = 0;
     std::vector<Mapped> maps;
     std::set<std::string> used;        ///< ports that have a role
+    std::vector<std::string> quiet;    ///< of events by handshake: what does not change when idle
     std::vector<std::string> unknown;  ///< what could not be guessed, one sentence each
 };
+
+/// Events by request and acknowledge, and nothing that starts a timestep.
+bool is_aer(const Guess& g) {
+    return g.start.empty() && !g.inputs.empty() &&
+           std::all_of(g.inputs.begin(), g.inputs.end(),
+                       [](const Input& input) { return input.four_phase; });
+}
 
 class Guesser {
     static constexpr std::initializer_list<const char*> kValid = {"valid", "vld", "strobe", "stb"};
@@ -216,8 +226,9 @@ public:
         maps();
         timestep();
         side_band();
-        what_is_missing();
         handshakes();
+        what_is_missing();
+        serial();
         return std::move(g_);
     }
 
@@ -602,7 +613,13 @@ private:
                     m.lsb = fmt::format("{}*post", width);
                 else if (each > 1)
                     m.lsb = fmt::format("{}*(post%{})", width, each);
-                if (sources == axons) m.why += ", of which it has none for neurons";
+                if (sources == axons) {
+                    // "dense" has rows for neurons too, for which there is no room.
+                    m.array = "synapse";
+                    m.word = replaced(replaced(m.word, "pre", "source"), "post", "target");
+                    m.lsb = replaced(m.lsb, "post", "target");
+                    m.why += ".\n# Weights of 0 must stand in the network, or they are not loaded";
+                }
                 g_.maps.push_back(std::move(m));
                 break;
             }
@@ -667,21 +684,47 @@ private:
         }
     }
 
-    /// Ports that are known by their names, but are more than a manifest's entry can say.
+    /// Events by request and acknowledge.
     void handshakes() {
         for (const Variable& v : d_.ports) {
             const auto prefix = before(words_of(v.name), {"req", "request"});
             if (!prefix || v.bits != 1 || !is_free(v)) continue;
+            const Variable* acknowledge = nullptr;
+            const Variable* address = nullptr;
             for (const Variable& other : d_.ports) {
                 const Words w = words_of(other.name);
-                if (other.bits != 1 || other.direction == v.direction || !has(w, {"ack"}) ||
-                    !(prefix->empty() || begins_with(w, *prefix)))
-                    continue;
-                g_.unknown.push_back(
-                    fmt::format("{} and {}: they look like request and acknowledge of {} events",
-                                v.name, other.name, v.direction == "input" ? "input" : "output"));
+                if (!is_free(other) || !(prefix->empty() || begins_with(w, *prefix))) continue;
+                if (other.bits == 1 && other.direction != v.direction && has(w, {"ack"}))
+                    acknowledge = &other;
+                if (other.bits > 1 && !other.is_array && other.direction == v.direction &&
+                    has(w, {"addr", "address", "data", "event"}))
+                    address = &other;
             }
+            if (!acknowledge) continue;
+            if (!address || (v.direction == "output" && seen("spike"))) {
+                g_.unknown.push_back(fmt::format(
+                    "{} and {}: they look like request and acknowledge of {} events", v.name,
+                    acknowledge->name, v.direction == "input" ? "input" : "output"));
+                continue;
+            }
+            take(&v);
+            take(acknowledge);
+            take(address);
+            if (v.direction == "input")
+                g_.inputs.push_back({v.name, acknowledge->name, address->name, true});
+            else
+                g_.observed.push_back({"spike",
+                                       {},
+                                       v.name,
+                                       address->name,
+                                       acknowledge->name,
+                                       "events by request and acknowledge, by their names",
+                                       true});
         }
+    }
+
+    /// Configuration bit by bit is more than a manifest's entry can say.
+    void serial() {
         const Variable* clock =
             port("input", true, [](const Words& w) { return has(w, {"sck", "sclk"}); });
         const Variable* data =
@@ -695,8 +738,19 @@ private:
         if (g_.clock.empty())
             g_.unknown.emplace_back("the clock: no input's edge is waited for anywhere");
         if (g_.reset.empty()) g_.unknown.emplace_back("the reset, if there is one");
-        if (!g_.parallel && (g_.start.empty() || g_.done.empty()))
+        const bool aer = is_aer(g_);
+        if (aer) {
+            for (const Input& input : g_.inputs) g_.quiet.push_back(input.ready);
+            for (const Observed& o : g_.observed)
+                if (o.four_phase) g_.quiet.push_back(o.valid);
+            g_.unknown.emplace_back("what ends a timestep (a tick, by a port or as an event)");
+            if (g_.idle.empty())
+                g_.unknown.emplace_back(
+                    "what says that the core is idle: taken as idle once "
+                    "nothing has happened for a while");
+        } else if (!g_.parallel && (g_.start.empty() || g_.done.empty())) {
             g_.unknown.emplace_back("how a timestep begins and ends ([timestep])");
+        }
         if (!seen("spike")) g_.unknown.emplace_back("where spikes are seen ([[observe]] spike)");
         if (!seen("v")) g_.unknown.emplace_back("where potentials are seen ([[observe]] v)");
         if (g_.inputs.empty() && g_.side_band.empty())
@@ -855,7 +909,19 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
                " may clear the state between samples:\n# [[state.clear]]\n# pulse = " +
                quoted(g.clear) + "\n# until = " + "\"FILL_IN_done\"\n";
 
-    if (g.parallel && g.start.empty() && g.done.empty()) {
+    if (is_aer(g)) {
+        out +=
+            "\n# Guess: events by request and acknowledge. A tick that ends the timestep is a port "
+            "(tick)\n# or a special address (tick_address).\n[timestep]\nkind = \"aer\"\n"
+            "# tick_address = \"FILL_IN_tick\"\n";
+        // A sweep over all neurons shows nothing outside, whatever their number.
+        if (g.idle.empty())
+            out += "quiet = " + toml_list(g.quiet) +
+                   fmt::format("\nquiet_clocks = {}\n",
+                               std::clamp<std::uint64_t>(4 * g.neurons, 1024, 65536));
+        else
+            out += "idle = " + quoted(g.idle) + "\n";
+    } else if (g.parallel && g.start.empty() && g.done.empty()) {
         out += fmt::format(
             "\n# Guess: {} neuron{} side by side and nothing that starts or ends a timestep{}.\n"
             "[timestep]\nkind = \"clocked\"\nclocks = {}\n",
@@ -878,8 +944,10 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
     }
 
     for (const Input& input : g.inputs)
-        out += "\n# Guess, by names.\n[[input]]\nvalid = " + quoted(input.valid) +
-               "\nready = " + quoted(input.ready.empty() ? "1" : input.ready) +
+        out += "\n# Guess, by names.\n[[input]]\n" +
+               std::string(input.four_phase ? "req = " : "valid = ") + quoted(input.valid) +
+               (input.four_phase ? "\nack = " : "\nready = ") +
+               quoted(input.ready.empty() ? "1" : input.ready) +
                "\naddress = " + quoted(input.address) + "\n";
     if (!g.side_band.empty())
         out +=
@@ -896,8 +964,11 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
         spikes = spikes || o.field == "spike";
         out += "\n# Guess: " + o.why + ".\n[[observe]]\nfield = " + quoted(o.field) + "\n";
         if (!o.valid.empty())
-            out += "valid = " + quoted(o.valid) + "\nindex = " + quoted(o.index) + "\n";
-        if (!o.ready.empty()) out += "ready = " + quoted(o.ready) + "\n";
+            out += (o.four_phase ? "req = " : "valid = ") + quoted(o.valid) +
+                   "\nindex = " + quoted(o.index) + "\n";
+        if (!o.ready.empty())
+            out += (o.four_phase ? "ack = " : "ready = ") + quoted(o.ready) + "\n";
+        if (o.four_phase) out += "counts = true  # a neuron may fire more often than once\n";
         if (!o.value.empty()) out += "value = " + quoted(o.value) + "\n";
     }
     if (!spikes)

@@ -521,7 +521,8 @@ private:
         for (const auto& field : golden_fields_) known.push_back(field.name);
         for (const ObserveSpec& o : m_.observe) {
             if (std::find(known.begin(), known.end(), o.field) != known.end()) continue;
-            if (o.field == "u" || o.field == "refr") continue;  // this network has none
+            // This network has none, unless its description has: then 'bits' says how wide.
+            if ((o.field == "u" || o.field == "refr") && o.bits == 0) continue;
             if (o.bits == 0)
                 plan_error(Errc::NotFound,
                            "unknown field '" + o.field + "'" + did_you_mean(o.field, known) +

@@ -241,8 +241,13 @@ def test_init_found_in_the_wild(checks, folder):
     m = manifest_of(folder / "aer/cosim.toml")
     checks.equal((m["clock"], m["startup"][0]["reset"], m["startup"][0]["active"]),
                  ("CLK", "RST", "high"), "clock and reset beside a serial clock")
-    for what in ("AERIN_REQ and AERIN_ACK: .*input events", "AEROUT_REQ and AEROUT_ACK: .*output",
-                 "SCK and MOSI: .*serial"):
+    checks.equal((m["timestep"]["kind"], m["timestep"]["quiet"]),
+                 ("aer", ["AERIN_ACK", "AEROUT_REQ"]), "events without a start")
+    checks.equal(m["input"], [{"req": "AERIN_REQ", "ack": "AERIN_ACK", "address": "AERIN_ADDR"}],
+                 "events in, by request and acknowledge")
+    checks.that({"field": "spike", "req": "AEROUT_REQ", "ack": "AEROUT_ACK", "counts": True,
+                 "index": "AEROUT_ADDR"} in m["observe"], f"events out: {m['observe']}")
+    for what in ("SCK and MOSI: .*serial", "what ends a timestep", "what says .* is idle"):
         checks.matches(done.out, f"^not guessed: {what}", "what is seen but cannot be said")
     checks.matches((folder / "aer/cosim.toml").read_text(), r"mem \(256 x 16 bits\)", "memories")
 
