@@ -144,6 +144,9 @@ int main(int argc, char** argv) {
         benchmark::RegisterBenchmark(("golden/lif_32_bits_" + name + "/256").c_str(),
                                      [=](benchmark::State& state) { lif(state, kernel, 256, 32); });
     }
+    // What this machine's golden runs at, whichever kernel that is: bench/entries.toml names it.
+    benchmark::RegisterBenchmark(
+        "golden/lif/1024", [](benchmark::State& state) { lif(state, Kernel::Auto, 1024, 16); });
     for (const std::uint32_t hidden : {128U, 1014U}) {
         benchmark::RegisterBenchmark(("golden/dense/" + std::to_string(hidden)).c_str(),
                                      [=](benchmark::State& state) { network(state, hidden, 1.0); });

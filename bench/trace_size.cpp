@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Size on disk of the digits run's trace, the whole file with its SONATA view, against 17 bytes (an
-// int8 and two float64) a neuron and timestep. The golden stands for the core, which it matches.
-//   trace_size v | trace_size v,i_syn      the last line is {"value": how many times smaller}
+// int8 and two float64) a neuron and timestep, which hold no input; with --input the input events
+// are in the file too. The golden stands for the core, which it matches.
+//   trace_size v|v,i_syn [--input]      the last line is {"value": how many times smaller}
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -31,7 +32,8 @@ void need(const Status& status) {
 
 int main(int argc, char** argv) {
     const std::string wanted = argc > 1 ? argv[1] : "";
-    if (wanted != "v" && wanted != "v,i_syn") fail("usage: trace_size v|v,i_syn");
+    if (wanted != "v" && wanted != "v,i_syn") fail("usage: trace_size v|v,i_syn [--input]");
+    const bool input = argc > 2 && std::string(argv[2]) == "--input";
     const manifest::Manifest m = need(manifest::load_manifest("examples/010_digits/cosim.toml"));
     app::Experiment e = need(app::load_experiment(m));
     auto golden = need(golden::GoldenSource::create(e.network));
@@ -50,13 +52,15 @@ int main(int argc, char** argv) {
     const std::uint64_t steps = e.stimulus->n_steps();
     for (std::uint64_t first = 0; first < steps;) {
         const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(256, steps - first));
-        need(golden->submit(e.stimulus->block(first, count)));
+        const trace::StimulusBlock applied = e.stimulus->block(first, count);
+        need(golden->submit(applied));
         auto got = need(golden->read(count));
         auto block = std::get<trace::BlockView>(got);
         std::vector<std::span<const std::byte>> some;
         for (const std::size_t f : kept) some.push_back(block.fields[f]);
         block.fields = some;
         need(writer->append(block));
+        if (input) need(writer->add_stimulus(applied));
         first += block.n_steps;
     }
     need(writer->add_samples(e.stimulus->samples()));
