@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A full dump of the digits run to a trace, against what the tools of GTKWave take for the same file.
+"""A full dump of the digits run to a trace, against what the tools of GTKWave take for that file.
 
     bench/vcd_ratio.py vcd       `spikelock waves` on a VCD of 500 MB and more against vcd2fst
     bench/vcd_ratio.py few       the reader alone with two signals selected, against vcd2fst

@@ -154,7 +154,7 @@ def from_tools(folder):
     if shutil.which("ghdl"):
         (folder / "t.vhdl").write_text(
             "entity t is end; architecture a of t is type s is (idle, busy); signal c : bit;"
-            " signal n : integer := 3; signal st : s; begin process begin for i in 1 to 9 loop"
+            " signal n : integer := 3; signal st : s; begin process begin for i in 1 to 99 loop"
             " c <= not c; n <= n + i; st <= busy; wait for 3 ns; end loop; wait; end process;"
             " end;\n")
         out = folder / "ghdl.vcd"
