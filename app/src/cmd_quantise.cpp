@@ -367,9 +367,9 @@ int quantise(const QuantiseOptions& o, Console& console) {
     const Experiment& e = subject->experiment;
     Result<std::unique_ptr<trace::StepSource>> model = float_model(*subject);
     if (!model) return console.fail(model.error());
-    auto golden_model = golden::GoldenSource::create(e.network, {});
+    Result<BuiltIn> golden_model = make_golden(e, golden::Kernel::Auto);
     if (!golden_model) return console.fail(golden_model.error());
-    trace::StepSource* const sources[] = {model->get(), golden_model->get()};
+    trace::StepSource* const sources[] = {model->get(), golden_model->source.get()};
 
     Loss loss;
     loss.subject = &*subject;
