@@ -115,12 +115,44 @@ Status write_as_events(const ConvertOptions& o, const trace::ExecutionTrace& t) 
     return bridge::write_events(o.to, events);
 }
 
+/// The input that a trace says was applied, in the form that a stimulus is read from.
+int convert_input(const ConvertOptions& o, Console& console) {
+    Result<std::unique_ptr<trace::RecordedTrace>> opened = trace::open_trace(o.from);
+    if (!opened) return console.fail(opened.error());
+    trace::RecordedTrace& t = **opened;
+    const trace::RecordedStimulus* applied = t.recorded_stimulus();
+    if (applied == nullptr)
+        return console.fail(
+            {Errc::NotFound, "the trace does not hold the input that was applied", o.from});
+    const std::uint64_t end = applied->first_step + applied->n_steps;
+    const std::uint64_t first = std::clamp(o.first, applied->first_step, end);
+    const std::uint64_t last = o.count > 0 ? std::min(end, first + o.count) : end;
+    std::vector<bridge::TimedEvent> events;
+    for (std::uint64_t at = first; at < last;) {
+        const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(65536, last - at));
+        Result<trace::StimulusBlock> block = t.stimulus(at, count);
+        if (!block) return console.fail(block.error());
+        for (std::uint32_t step = 0; step < count; ++step)
+            for (const trace::InputEvent& event : block->events_of(step))
+                events.push_back({at + step, event});
+        at += count;
+    }
+    if (Status done = bridge::write_events(o.to, events); !done) return console.fail(done.error());
+    fmt::print(console.out, "{} (input events): {} timesteps, {} events\n", o.to,
+               with_commas(last - first), with_commas(events.size()));
+    for (const auto& band : applied->side_bands)
+        fmt::print(console.out, "left out: {}, {} values a timestep\n", band.name,
+                   with_commas(band.width));
+    return 0;
+}
+
 int convert(const ConvertOptions& o, Console& console) {
     Result<std::string> format = format_of(o);
     if (!format) return console.fail(format.error());
     std::error_code ignored;
     if (std::filesystem::equivalent(o.from, o.to, ignored))
         return console.fail({Errc::BadConfig, "cannot convert a file into itself", o.to});
+    if (*format == "input") return convert_input(o, console);
     Result<bridge::Recording> recording = load(o);
     if (!recording) return console.fail(recording.error());
     const trace::ExecutionTrace& t = recording->trace;
@@ -160,8 +192,10 @@ void add_convert(CLI::App& app, int& exit_code, Console& console) {
         "convert", "Turn a recording (HDF5 trace, NPY, CSV, SONATA, AEDAT) into another format");
     cmd->add_option("from", o->from, "Recording to read")->required();
     cmd->add_option("to_file", o->to, "File to write")->required();
-    cmd->add_option("--to", o->format, "trace, npy, csv, sonata or events (default: by the name)")
-        ->check(CLI::IsMember({"trace", "npy", "csv", "sonata", "events"}));
+    cmd->add_option("--to", o->format,
+                    "trace, npy, csv, sonata, events (spikes as input events) or input (what was "
+                    "applied, of a trace); default: by the name")
+        ->check(CLI::IsMember({"trace", "npy", "csv", "sonata", "events", "input"}));
     cmd->add_option("--columns", o->columns,
                     "Columns of a table, e.g. -,v,spike, or time_us,address of address events");
     cmd->add_option("--field", o->field,

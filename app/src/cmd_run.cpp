@@ -42,6 +42,7 @@ struct RunOptions {
     bool list_faults = false;
     std::string record;
     bool no_record = false;
+    bool record_side_bands = false;
     std::vector<std::string> fields;
     std::vector<std::string> masks;
     std::uint64_t collect = 1;
@@ -162,6 +163,7 @@ std::string provenance(const manifest::Manifest& m, const RunOptions& o, const E
     if (e.description) j["description"] = golden::to_toml(*e.description);
     j["fault"] = o.fault.empty() ? "none" : o.fault;
     j["seed"] = m.stimulus.seed;
+    j["stimulus"] = nlohmann::ordered_json::parse(describe_stimulus(m.stimulus, *e.stimulus));
     j["power_on_seed"] = m.power_on_seed;
     nlohmann::ordered_json files = nlohmann::ordered_json::object();
     std::vector<std::pair<std::string, std::string>> all = host.files;
@@ -308,6 +310,7 @@ int run(RunOptions& o, Console& console) {
     if (!trace_file.empty()) {
         trace::WriterOptions writer_options;
         writer_options.provenance = findings.provenance;
+        writer_options.side_bands = o.record_side_bands;
         Result<std::unique_ptr<trace::TraceWriter>> created =
             trace::TraceWriter::create(trace_file, actual_shape, writer_options);
         if (!created) {
@@ -444,6 +447,8 @@ void add_run(CLI::App& app, int& exit_code, Console& console) {
     cmd->add_flag("--list-faults", o->list_faults,
                   "List the faults that can be injected, and exit");
     cmd->add_option("--record", o->record, "Trace file (default spikelock-out/<core>.h5)");
+    cmd->add_flag("--record-side-bands", o->record_side_bands,
+                  "Record currents and other side bands of the input in full, not by their seed");
     cmd->add_flag("--no-record", o->no_record, "Record no trace");
     cmd->add_option("--fields", o->fields, "Compare only these fields, e.g. v,spike")
         ->delimiter(',');

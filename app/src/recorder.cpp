@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recorder.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "spikelock/base/hash.hpp"
 
 namespace spikelock::app {
 
@@ -53,6 +57,55 @@ Status Recorder::expected_difference(const trace::BlockView& expected,
         }
     }
     return writer_.add_expected_differences(found);
+}
+
+std::string describe_stimulus(const manifest::StimulusSpec& spec, const trace::Stimulus& stimulus) {
+    using Kind = manifest::StimulusSpec::Kind;
+    constexpr std::uint64_t kHashed = 1024;  // timesteps
+    nlohmann::ordered_json j;
+    switch (spec.kind) {
+        case Kind::Images:
+            j["kind"] = "images";
+            j["coding"] = spec.coding == golden::ImageCoding::Rate ? "rate" : "latency";
+            j["max_rate"] = spec.max_rate;
+            j["steps_per_image"] = spec.steps_per_image;
+            break;
+        case Kind::Events:
+            j["kind"] = "events";
+            break;
+        case Kind::Poisson:
+            j["kind"] = "poisson";
+            j["probability"] = spec.probability;
+            break;
+        case Kind::Current:
+            j["kind"] = "current";
+            j["current"] = spec.current;
+            j["noise"] = spec.noise;
+            break;
+    }
+    j["seed"] = spec.seed;
+    j["steps"] = stimulus.n_steps();
+    j["samples"] = stimulus.samples().size();
+    const auto steps = static_cast<std::uint32_t>(std::min(stimulus.n_steps(), kHashed));
+    const trace::StimulusBlock block = stimulus.block(0, steps);
+    // Number by number: structures may have padding.
+    Sha256 hash;
+    const auto add = [&](std::uint64_t value) { hash.update(std::as_bytes(std::span(&value, 1))); };
+    for (std::uint32_t step = 0; step < steps; ++step) {
+        for (const trace::InputEvent& event : block.events_of(step)) {
+            add(step);
+            add(event.port);
+            add(event.address);
+            add(static_cast<std::uint64_t>(event.payload));
+        }
+    }
+    for (const trace::SideBand& band : block.side_bands) {
+        hash.update_field(band.name);
+        hash.update(std::as_bytes(std::span(band.values)));
+    }
+    j["hashed_steps"] = steps;
+    j["sha256"] = hash.hex();
+    return j.dump();
 }
 
 }  // namespace spikelock::app

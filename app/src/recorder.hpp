@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
+#include <string>
 
 #include "spikelock/lockstep/lockstep.hpp"
+#include "spikelock/manifest/manifest.hpp"
 #include "spikelock/trace/trace_writer.hpp"
 
 namespace spikelock::app {
@@ -28,5 +29,11 @@ private:
     trace::Shape expected_shape_;
     trace::Shape shape_;
 };
+
+/// What is needed to make a stimulus again, for the provenance: its keys, its seed, and the SHA-256
+/// of what it applies in its first timesteps, by which a later version can tell whether it still
+/// makes the same. Side bands are recorded this way unless they are asked for in full.
+/// @returns JSON text
+std::string describe_stimulus(const manifest::StimulusSpec& spec, const trace::Stimulus& stimulus);
 
 }  // namespace spikelock::app
