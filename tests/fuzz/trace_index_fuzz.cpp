@@ -17,7 +17,8 @@
 namespace {
 
 constexpr const char* kHeader =
-    R"({"chunk_steps":4,"first_step":0,"provenance":"{}","sonata":true,"shape":{"counts":true,)"
+    R"({"chunk_steps":4,"first_step":0,"provenance":"{}","sonata":true,"side_bands":true,)"
+    R"("shape":{"counts":true,"events":true,"order":true,)"
     R"("dt":0.001,"fields":[{"name":"v","class":"state","bits":16,"signed":true,"float":false,)"
     R"("frac_bits":0,"bytes":2}],"n_neurons":3,"populations":[{"label":"p","begin":0,"end":3}]}})";
 
@@ -49,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             must((*index)->add(detail::IndexRecord::Header, kHeader).has_value());
         }
         while (at + 2 < size) {
-            const auto type = static_cast<detail::IndexRecord>(data[at] % 9);
+            const auto type = static_cast<detail::IndexRecord>(data[at] % 12);
             const std::size_t length = std::min<std::size_t>(data[at + 1], size - at - 2);
             must((*index)->add(type, bytes.subspan(at + 2, length)).has_value());
             at += 2 + length;
