@@ -65,12 +65,14 @@ int record(const RecordOptions& o, Console& console) {
 
     std::uint64_t spikes = 0;
     trace::StepSource* const sources[] = {source.get()};
-    const Status ran = drive(sources, *e.stimulus, subject->steps, console, o.source,
-                             [&](std::span<const trace::BlockView> blocks) {
-                                 for (const std::uint64_t word : blocks[0].spikes)
-                                     spikes += static_cast<std::uint64_t>(std::popcount(word));
-                                 return (*writer)->append(blocks[0]);
-                             });
+    const Status ran = drive(
+        sources, *e.stimulus, subject->steps, console, o.source,
+        [&](std::span<const trace::BlockView> blocks) {
+            for (const std::uint64_t word : blocks[0].spikes)
+                spikes += static_cast<std::uint64_t>(std::popcount(word));
+            if (Status ok = (*writer)->append(blocks[0]); !ok) return ok;
+            return (*writer)->add_stimulus(e.stimulus->block(blocks[0].first, blocks[0].n_steps));
+        });
     const bool stopped = !ran && ran.error().code == Errc::Interrupted;
     if (!ran && !stopped) {
         (void)(*writer)->close(false);

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "recorder.hpp"
 #include "spikelock/base/hash.hpp"
 #include "spikelock/golden/network_json.hpp"
 
@@ -181,6 +182,8 @@ std::string provenance(const Subject& subject, const std::string& source, const 
     hash.update(golden::to_json(subject.experiment.network));
     j["network"] = hash.hex();
     j["seed"] = m.stimulus.seed;
+    j["stimulus"] =
+        nlohmann::ordered_json::parse(describe_stimulus(m.stimulus, *subject.experiment.stimulus));
     nlohmann::ordered_json files = nlohmann::ordered_json::object();
     auto all = subject.experiment.files;
     if (Result<std::string> own = hash_file(m.path)) all.emplace_back(m.path, *own);

@@ -42,6 +42,16 @@ def main():
                      {"first_step": 0, "n_steps": STEPS, "events": len(events["timestep"]),
                       "side_bands": []}, "show --json")
 
+        # The golden alone is given the same.
+        alone = folder / "golden.h5"
+        done = tool.run("trace", tool.TINY_CORE, "--seed", "5", "--record", alone, "-q")
+        checks.equal(done.status, 0, f"trace: {done.err}")
+        with h5py.File(alone) as trace:
+            checks.that(all(np.array_equal(trace["stimulus/events"][key][:], events[key])
+                            for key in events), "input of the golden alone")
+            checks.equal(json.loads(trace.attrs["provenance"])["stimulus"], about,
+                         "provenance of the golden alone")
+
         done = tool.run("convert", first, folder / "applied.csv", "--to", "input")
         checks.equal(done.status, 0, f"convert: {done.err}")
         replay = ("--set", "stimulus.kind=events", "--set",
