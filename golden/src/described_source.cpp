@@ -813,6 +813,15 @@ Status check(const Network& net, const Description& d, const detail::Resolved& r
     };
     if (d.leak.when == LeakWhen::Lazy && !event)
         return contradiction("leak.when", "'lazy' needs semantics = \"event\"");
+    if (d.leak.when == LeakWhen::Lazy && !has(d.on_event, Stage::Leak))
+        return contradiction("on_event", "a lazy leak happens at events; expected 'leak' here");
+    if (d.leak.input == LeakInput::Inside &&
+        (d.leak.kind == LeakKind::None || d.leak.kind == LeakKind::Constant))
+        return contradiction("leak.input", "'inside' needs a leak that shifts or multiplies");
+    for (const auto& [rule, name] :
+         {std::pair(&d.u_leak, "u.leak"), std::pair(&d.adaptation.leak, "adaptation.leak")})
+        if (rule->when != LeakWhen::Always || rule->input != LeakInput::Apart)
+            return contradiction(name, "'when' and 'input' are for the leak of v only");
     if (d.leak.when == LeakWhen::Lazy && has(d.on_tick, Stage::Leak))
         return contradiction("on_tick", "a leak is either lazy or on the tick");
     if (d.leak.when == LeakWhen::Lazy && d.leak.input == LeakInput::Inside)

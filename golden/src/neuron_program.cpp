@@ -298,7 +298,7 @@ private:
         const bool inside = rule.input == LeakInput::Inside;
         Reg operand = form == LeakForm::Add ? b_.sub(zero_, from) : from;
         if (inside)
-            operand = form == LeakForm::Add ? b_.add(operand, input) : b_.sub(operand, input);
+            operand = form == LeakForm::Subtract ? b_.sub(operand, input) : b_.add(operand, input);
         const auto combine = [&](Reg part) {
             return form == LeakForm::Keep  ? part
                    : form == LeakForm::Add ? b_.add(from, part)

@@ -265,7 +265,7 @@ class Core:
         if form == "auto":
             form = "keep" if kind == "multiply" else "subtract"
         inside = entering if rule.get("input", "apart") == "inside" else 0
-        operand = -d + inside if form == "add" else d - inside
+        operand = {"add": -d + inside, "keep": d + inside, "subtract": d - inside}[form]
         mode = rule["rounding"]
 
         def shifted(k):
