@@ -290,6 +290,7 @@ int check(const CheckOptions& o, Console& console) {
     sim::BuildOptions build;
     build.cache_dir = console.cache_dir;
     build.force = o.rebuild;
+    if (experiment) build.network = &experiment->network;
     build.stop = console.stop;
     build.log = [&](const std::string& line) { console.step(line); };
     Result<sim::BuiltHost> host = sim::build_host(m, build);

@@ -241,6 +241,7 @@ int run(RunOptions& o, Console& console) {
     build.faults = fault != 0;
     build.coverage = !o.coverage.empty();
     build.force = o.rebuild;
+    build.network = &e.network;
     build.stop = console.stop;
     build.log = [&](const std::string& line) { console.step(line); };
     Result<sim::BuiltHost> host = sim::build_host(m, build);

@@ -143,6 +143,7 @@ MapSpec read_map(Section& s) {
     map.lsb = s.expression("lsb");
     map.width = s.integer<std::uint32_t>("width", map.width, 1, 64);
     map.value = s.needed_expression("value", "value = \"threshold\"");
+    map.when = s.expression("when");
     map.read = s.choice<bool>("direction", false, {{"write", false}, {"read", true}});
     map.is_signed = s.flag("signed", false);
     s.close();
@@ -288,6 +289,21 @@ TimestepSpec read_timestep(Section t) {
                               {"clocked", Kind::Clocked},
                               {"aer", Kind::Aer},
                               {"custom", Kind::Custom}});
+    // A misspelt 'kind' is told before what another kind would need.
+    const std::vector<std::string_view> aer = {"tick",        "tick_address", "tick_port",
+                                               "tick_clocks", "tick_at",      "settle",
+                                               "idle_clocks", "quiet",        "quiet_clocks"};
+    t.know({"limit_clocks", "clocks", "start", "done", "idle"});
+    for (const std::string_view key : aer) t.know({key});
+    t.find_misspelt();
+    for (const std::string_view key : aer)
+        if (timestep.kind != Kind::Aer && t.has(key))
+            bad("this is a key of kind = \"aer\"", t.where(key));
+    for (const std::string_view key : {"start", "done"})
+        if (timestep.kind != Kind::Handshake && t.has(key))
+            bad("this is a key of kind = \"handshake\"", t.where(key));
+    if (timestep.kind != Kind::Handshake && timestep.kind != Kind::Aer && t.has("idle"))
+        bad("this is a key of kind = \"handshake\" or \"aer\"", t.where("idle"));
     timestep.limit_clocks =
         t.integer<std::uint64_t>("limit_clocks", timestep.limit_clocks, 1, kMax63);
     timestep.clocks = t.integer<std::uint32_t>("clocks", 1, 1, 1000000);
@@ -313,9 +329,8 @@ TimestepSpec read_timestep(Section t) {
             bad("expected at most one of 'tick' (a port) and 'tick_address'", t.where("tick"));
         if (timestep.idle.empty() && timestep.quiet.empty())
             t.missing(
-                "nothing says when a timestep has ended: expected idle = \"expression\", or quiet "
-                "= "
-                "[signals] with quiet_clocks",
+                "nothing says when a timestep has ended: expected idle = \"expression\", or "
+                "quiet = [signals] with quiet_clocks",
                 timestep.where + ": [timestep]");
         if (timestep.quiet.empty() && t.has("quiet_clocks"))
             bad("'quiet_clocks' needs quiet = [signals]", t.where("quiet_clocks"));
@@ -393,6 +408,7 @@ ObserveSpec read_observe(Section& s) {
     s.know({"value", "trigger", "valid", "index", "ready", "req", "ack", "phase", "encoding",
             "inverted", "reversed", "timestep", "timestep_first", "timestep_restarts", "step_end",
             "late"});
+    s.find_misspelt();
     if ((o.counts || o.events) && o.field != "spike")
         bad("expected field = \"spike\" with 'counts' or 'events'", place);
     if (o.adapter) {

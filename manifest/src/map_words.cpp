@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "resolver.hpp"
 #include "spikelock/base/text.hpp"
@@ -128,6 +129,7 @@ private:
         const MapSpec& map = m_.maps[index];
         const bool known = map.memory.empty() || table_.contains(map.memory);
         if (only_sizes_ && !known) return;
+        if (!map.when.empty() && value_of(map.when, values) == 0) return;
         MapWord word;
         word.map = index;
         word.width = map.width;
@@ -138,7 +140,7 @@ private:
         if (!map.read && !only_sizes_) word.data = data_of(map, values, what);
         if (!map.address.empty()) {
             word.address = value_of(map.address, values);
-            note(index, word.address, what);
+            if (!note(index, word.address, what, needed(map, values))) return;
         } else {
             word.back_door = true;
             word.signal = static_cast<std::uint32_t>(
@@ -146,7 +148,7 @@ private:
             const std::uint64_t at = map.word.empty() ? 0 : value_of(map.word, values);
             const std::uint64_t lsb = map.lsb.empty() ? 0 : value_of(map.lsb, values);
             const Signal& s = table_.at(map.memory);
-            note(index, at, what);
+            if (!note(index, at, what, needed(map, values))) return;
             if (lsb > s.bits || map.width > s.bits - lsb)
                 plan_error(Errc::Mismatch,
                            "bits " + std::to_string(lsb) + "+:" + std::to_string(map.width) +
@@ -170,12 +172,26 @@ private:
                        place(map));
         return static_cast<std::uint64_t>(value) & mask;
     }
-    void note(std::uint32_t index, std::uint64_t at, const std::string& what) {
+    /// A pair without a synapse needs no word: a core may have no memory for such sources at all.
+    static bool needed(const MapSpec& map, const Values& values) {
+        if (map.array != MapSpec::Array::Dense) return true;
+        for (const auto& [name, value] : values)
+            if (std::string_view(name) == "weight") return value != 0;
+        return true;
+    }
+    /// @returns false for a word that the core has not and that it does not need
+    bool note(std::uint32_t index, std::uint64_t at, const std::string& what, bool is_needed) {
+        const MapSpec& map = m_.maps[index];
         Most& most = most_[index];
-        if (most.seen && at <= most.at) return;
+        const bool there = map.memory.empty()
+                               ? most.address_bits >= 64 || (at >> most.address_bits) == 0
+                               : at < table_.at(map.memory).words;
+        if (!there && !is_needed) return false;
+        if (most.seen && at <= most.at) return true;
         most.seen = true;
         most.at = at;
         most.what = what;
+        return true;
     }
     /// All words of a map must exist; the message says how many are needed.
     void check_size(std::uint32_t index) const {
@@ -202,7 +218,10 @@ private:
                                  : std::to_string(most.at + 1) + " words") +
                        " of '" + map.memory + "' (" + most.what + "), which has " +
                        std::to_string(words) +
-                       "; a smaller network, or a core built with a larger memory?",
+                       "; a smaller network, or a core built with a larger memory?" +
+                       (map.array == MapSpec::Array::Dense && map.when.empty()
+                            ? " Where it has no rows for neurons: when = \"pre < n_axons\""
+                            : ""),
                    place(map));
     }
     static std::string name_of(MapSpec::Array array) {

@@ -78,15 +78,24 @@ struct Part {
 
 /// Values or spikes that come with an index while a timestep runs.
 struct Strobe {
-    enum class Protocol : std::uint8_t { None, Ready, FourPhase } protocol = Protocol::None;
-    Expr valid;  // FourPhase: the request
+    struct Value {
+        std::uint32_t field;
+        Expr value;
+    };
+    // What every event needs comes first.
     Expr index;
-    bool is_spike = false;
-    bool counts = false;  // a neuron may fire several times
-    bool after_edge = false;
-    bool simple_row = true;  // belongs to the timestep that runs
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
+    bool simple_row = true;  // belongs to the timestep that runs
+    bool is_spike = false;
+    bool counts = false;                  // a neuron may fire several times
+    bool once = false;                    // a neuron must not be shown twice
+    std::uint64_t* shown_bits = nullptr;  // of the one row, where there is one
+    std::vector<Value> values;
+    std::int32_t shown = -1;
+    Expr valid;  // FourPhase: the request
+    enum class Protocol : std::uint8_t { None, Ready, FourPhase } protocol = Protocol::None;
+    bool after_edge = false;
     Field ready;  // or the acknowledge
     std::uint32_t latency = 0;
     // Which timestep an event belongs to, where that is shown.
@@ -97,12 +106,6 @@ struct Strobe {
     bool timestep_restarts = false;
     std::uint32_t late = 0;
     std::uint64_t marked = 0;  // timestep that the stream is in
-    struct Value {
-        std::uint32_t field;
-        Expr value;
-    };
-    std::vector<Value> values;
-    std::int32_t shown = -1;
     // FourPhase
     enum class Phase : std::uint8_t { Idle, Requested, Acknowledged, Released } phase = {};
 };
@@ -739,6 +742,11 @@ private:
             }
             if (counts_) row.counts = reinterpret_cast<std::uint16_t*>(at);
         }
+        for (Strobe& s : strobes_) {
+            if (s.shown < 0) continue;
+            s.once = coverage_[static_cast<std::size_t>(s.shown)].once;
+            if (lag_ == 0) s.shown_bits = rows_[0].shown[static_cast<std::size_t>(s.shown)].data();
+        }
         now_ = &rows_[0];
         block_.fields.resize(fields_.size());
     }
@@ -917,7 +925,7 @@ private:
         if (events_) row.listed.push_back({0, neuron, clocks_});
     }
     /// Notes that a neuron was shown; false where that is once too often.
-    bool mark_shown(Row& row, std::int32_t index, std::uint32_t neuron) {
+    __attribute__((noinline)) bool mark_shown(Row& row, std::int32_t index, std::uint32_t neuron) {
         std::uint64_t& word = row.shown[static_cast<std::size_t>(index)][neuron / 64];
         const std::uint64_t bit = 1ULL << (neuron % 64);
         if (__builtin_expect((word & bit) != 0, 0) &&
@@ -939,7 +947,14 @@ private:
         Row* const row = __builtin_expect(s.simple_row, 1) ? now_ : row_of(s);
         if (__builtin_expect(!row, 0)) return;
         const std::uint32_t neuron = s.begin + static_cast<std::uint32_t>(index);
-        if (s.shown >= 0) mark_shown(*row, s.shown, neuron);
+        if (s.shown_bits) {
+            std::uint64_t& word = s.shown_bits[neuron / 64];
+            const std::uint64_t bit = 1ULL << (neuron % 64);
+            if (__builtin_expect((word & bit) != 0 && s.once, 0)) mark_shown(*row, s.shown, neuron);
+            word |= bit;
+        } else if (s.shown >= 0) {
+            mark_shown(*row, s.shown, neuron);
+        }
         if (s.is_spike) mark_spike(*row, neuron, s.counts);
         for (const Strobe::Value& v : s.values)
             put_value(fields_[v.field], row->fields[v.field], neuron, v.value.eval());

@@ -12,6 +12,7 @@
 
 #include "build_cache.hpp"
 #include "build_error.hpp"
+#include "check_names.hpp"
 #include "host_sources.hpp"
 #include "process.hpp"
 #include "spikelock/base/hash.hpp"
@@ -142,22 +143,6 @@ std::string adapter_unit(const Manifest& m) {
     return m.adapter.given() ? "#include \"" + m.adapter.file + "\"\n" : std::string();
 }
 
-/// An error of the C++ build; the adapter's most common one gets words of its own.
-Error compile_error(const Manifest& m, const std::string& tool, const std::string& output,
-                    const std::string& log) {
-    bool undefined = false;
-    for (const char* const text : {"undefined reference to `spikelock_make_adapter",
-                                   "undefined symbol: spikelock_make_adapter"})
-        undefined = undefined || output.find(text) != std::string::npos;
-    if (m.adapter.given() && undefined)
-        return {Errc::Build,
-                "the adapter is not named: expected SPIKELOCK_ADAPTER(YourClass) at the end of the "
-                "file (log: " +
-                    log + ")",
-                m.adapter.file};
-    return detail::build_error(tool, output, log);
-}
-
 /// Files that a Verilator run read, from its dependency file; its own program and the control file
 /// left out.
 std::vector<std::string> dependencies(const std::string& folder) {
@@ -231,6 +216,7 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
     if (!options.force)
         if (auto entry = cache.find())
             return finish(std::move(*entry), true);  // built while we waited
+    if (Status good = detail::check_before_build(m, options); !good) return good.error();
 
     for (int attempt = 0; attempt < 3; ++attempt) {
         Result<std::string> begun = cache.begin();
@@ -274,18 +260,31 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         const std::optional<FileHashes> before = hash_files(read);
 
         log("compiling " + m.core.name + " (" + tools->cxx_version + ", " + optimise + ")");
-        Result<detail::CommandResult> made =
-            detail::run_command({"make", "-s", "-C", folder.string(), "-f", "Vdut.mk",
-                                 "-j" + std::to_string(options.jobs), "CXX=" + tools->cxx,
-                                 "LINK=" + tools->cxx, "OPT_FAST=" + optimise, "OPT_SLOW=-O1",
-                                 "OPT_GLOBAL=-O2", "CFG_CXXFLAGS_PCH_I=-include", "Vdut"},
-                                {}, options.stop);
+        const auto make = [&](const std::string& target) {
+            return detail::run_command(
+                {"make", "-s", "-C", folder.string(), "-f", "Vdut.mk",
+                 "-j" + std::to_string(options.jobs), "CXX=" + tools->cxx, "LINK=" + tools->cxx,
+                 "OPT_FAST=" + optimise, "OPT_SLOW=-O1", "OPT_GLOBAL=-O2",
+                 "CFG_CXXFLAGS_PCH_I=-include", target},
+                {}, options.stop);
+        };
+        // The adapter first: that is where a mistake is likely.
+        Result<detail::CommandResult> made = make(m.adapter.given() ? "user_adapter.o" : "Vdut");
+        if (m.adapter.given() && made && made->status == 0) {
+            const std::string object = read_file((folder / "user_adapter.o").string());
+            if (object.find("spikelock_make_adapter") == std::string::npos)
+                return Error{Errc::Build,
+                             "the adapter is not named: expected SPIKELOCK_ADAPTER(YourClass) at "
+                             "the end of the file",
+                             m.adapter.file};
+            made = make("Vdut");
+        }
         if (!made)
             return made.error().code == Errc::NotFound
                        ? Error{Errc::Environment, "make is missing: apt-get install make", "make"}
                        : made.error();
         (void)write_file(log_file, verilated->output + made->output);
-        if (made->status != 0) return compile_error(m, tools->cxx, made->output, log_file);
+        if (made->status != 0) return detail::build_error(tools->cxx, made->output, log_file);
 
         const std::optional<FileHashes> after = hash_files(read);
         if (!before || !after || *before != *after) {

@@ -102,6 +102,7 @@ struct MapSpec {
     Expression lsb;            ///< first bit in the word, default 0
     std::uint32_t width = 32;  ///< bits written and compared, 1..64
     Expression value;
+    Expression when;         ///< elements for which it is 0 are left out; empty: none is
     bool read = false;       ///< the core's words are the network's, instead of the other way round
     bool is_signed = false;  ///< read: the word is a signed number
     std::string where;

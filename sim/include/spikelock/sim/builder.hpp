@@ -18,6 +18,8 @@ struct BuildOptions {
     bool coverage = false;  ///< count executed lines and branches of the RTL; slower
     bool debug = false;     ///< -O0 -g, kept apart
     int jobs = 2;
+    /// Where it is known, mapped memories are checked against it before anything is built.
+    const golden::Network* network = nullptr;
     const std::atomic<bool>* stop = nullptr;      ///< set by Ctrl-C: ends with Errc::Interrupted
     std::function<void(const std::string&)> log;  ///< one line about each step; may be empty
 };
@@ -39,7 +41,9 @@ struct BuiltHost {
 /// cut short is rebuilt.
 /// @errors Errc::Environment when Verilator or a compiler is missing or a disk is full, naming the
 /// package to install;
-///         Errc::Build with the place of the first error in the sources
+///         Errc::Build with the place of the first error in the sources or the adapter;
+///         Errc::NotFound for a signal that the design does not have, Errc::Mismatch for a mapped
+///         memory that is too small, both before anything is compiled, where that can be told
 Result<BuiltHost> build_host(const manifest::Manifest& manifest, const BuildOptions& options);
 
 }  // namespace spikelock::sim
