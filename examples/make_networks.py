@@ -69,9 +69,8 @@ def banked_serial():
     r = random.Random(70)
     neurons = [{"threshold": r.randint(1500, 5000), "v_reset": -300, "leak": 5, "refractory": 3}
                for _ in range(128)]
-    # Three quarters are 0: they are listed all the same, since they have to be loaded.
-    rows = [[(n, r.choice((-128, -90, 40, 80, 100, 127)) if r.random() < 0.25 else 0)
-             for n in range(128)] for _ in range(64)]
+    rows = [[(n, r.choice((-128, -90, 40, 80, 100, 127))) for n in range(128)
+             if r.random() < 0.25] for _ in range(64)]
     return network("banked_serial", {"acc_bits": 14, "weight_shift": 2}, 64, neurons, rows)
 
 

@@ -171,6 +171,7 @@ struct Mapped {
     std::string value;
     std::uint64_t width = 0;
     std::string why;
+    std::string when;
 };
 
 /// What was made of a design. An empty name was not found.
@@ -589,7 +590,8 @@ private:
                                    {},
                                    "threshold",
                                    v.bits,
-                                   "nothing writes it, by its name and size"});
+                                   "nothing writes it, by its name and size",
+                                   {}});
                 continue;
             }
             if (!has(words, {"weight", "weights", "wmem", "synapse", "synapses", "syn", "row",
@@ -602,7 +604,7 @@ private:
                 const std::uint64_t width = total / (sources * n);
                 if (width < 1 || width > 32 || v.bits % width != 0) continue;
                 const std::uint64_t each = v.bits / width;
-                Mapped m{v.name, "dense", {}, {}, "weight", width, {}};
+                Mapped m{v.name, "dense", {}, {}, "weight", width, {}, {}};
                 m.why = fmt::format("nothing writes it; {} bits for {} sources and {} neurons",
                                     total, sources, n);
                 if (each > n || n % each != 0) continue;
@@ -614,11 +616,8 @@ private:
                 else if (each > 1)
                     m.lsb = fmt::format("{}*(post%{})", width, each);
                 if (sources == axons) {
-                    // "dense" has rows for neurons too, for which there is no room.
-                    m.array = "synapse";
-                    m.word = replaced(replaced(m.word, "pre", "source"), "post", "target");
-                    m.lsb = replaced(m.lsb, "post", "target");
-                    m.why += ".\n# Weights of 0 must stand in the network, or they are not loaded";
+                    m.when = "pre < n_axons";
+                    m.why += ", none of them for spikes of neurons";
                 }
                 g_.maps.push_back(std::move(m));
                 break;
@@ -889,6 +888,7 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
                "\nmemory = " + quoted(m.memory) + "\nword = " + quoted(m.word) + "\n";
         if (!m.lsb.empty()) out += "lsb = " + quoted(m.lsb) + "\n";
         out += fmt::format("width = {}\nvalue = {}\n", m.width, quoted(m.value));
+        if (!m.when.empty()) out += "when = " + quoted(m.when) + "\n";
     }
     if (!g.threshold.empty())
         out +=
