@@ -10,12 +10,14 @@
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
+#include "spikelock/analysis/trace_source.hpp"
 #include "spikelock/base/hash.hpp"
 #include "spikelock/base/text.hpp"
 #include "spikelock/bridge/events.hpp"
 #include "spikelock/bridge/recording.hpp"
 #include "spikelock/trace/trace_reader.hpp"
 #include "spikelock/trace/trace_writer.hpp"
+#include "wave_source.hpp"
 
 namespace spikelock::app {
 
@@ -41,8 +43,11 @@ Result<std::string> format_of(const ConvertOptions& o) {
     if (extension == ".npy") return std::string("npy");
     if (extension == ".csv") return std::string("csv");
     if (extension == ".h5" || extension == ".hdf5") return std::string("trace");
+    if (extension == ".vcd" || extension == ".fst") return std::string("waves");
     return Error{Errc::BadConfig,
-                 "the name does not tell the format (.npy, .csv, .h5): choose one with --to", o.to};
+                 "the name does not tell the format (.npy, .csv, .h5, .vcd, .fst): choose one with "
+                 "--to",
+                 o.to};
 }
 
 Result<bridge::Recording> load(const ConvertOptions& o) {
@@ -165,6 +170,9 @@ int convert(const ConvertOptions& o, Console& console) {
     std::string lost;
     if (*format == "trace") {
         done = write_trace(o, t, console);
+    } else if (*format == "waves") {
+        const auto source = analysis::make_trace_source(t);
+        done = write_waveform(*source, o.to);
     } else if (*format == "events") {
         done = write_as_events(o, t);
         if (!t.shape().fields.empty()) lost = "fields";
@@ -193,9 +201,9 @@ void add_convert(CLI::App& app, int& exit_code, Console& console) {
     cmd->add_option("from", o->from, "Recording to read")->required();
     cmd->add_option("to_file", o->to, "File to write")->required();
     cmd->add_option("--to", o->format,
-                    "trace, npy, csv, sonata, events (spikes as input events) or input (what was "
-                    "applied, of a trace); default: by the name")
-        ->check(CLI::IsMember({"trace", "npy", "csv", "sonata", "events", "input"}));
+                    "trace, npy, csv, sonata, waves (VCD, FST), events (spikes as input events) or "
+                    "input (what was applied, of a trace); default: by the name")
+        ->check(CLI::IsMember({"trace", "npy", "csv", "sonata", "waves", "events", "input"}));
     cmd->add_option("--columns", o->columns,
                     "Columns of a table, e.g. -,v,spike, or time_us,address of address events");
     cmd->add_option("--field", o->field,

@@ -14,6 +14,8 @@
 #include "experiment.hpp"
 #include "spikelock/base/text.hpp"
 #include "spikelock/bridge/fst/reader.hpp"
+#include "spikelock/bridge/fst/writer.hpp"
+#include "spikelock/bridge/waves/trace_waves.hpp"
 #include "spikelock/trace/trace_writer.hpp"
 
 namespace spikelock::app {
@@ -682,6 +684,17 @@ Result<trace::ExecutionTrace> load_waveform(const std::string& path, const Wavef
     }
     whole.samples().assign((*opened)->samples().begin(), (*opened)->samples().end());
     return whole;
+}
+
+Status write_waveform(trace::StepSource& source, const std::string& path) {
+    const bridge::waves::TimeBase base = bridge::waves::time_base(source.shape().dt);
+    Result<std::unique_ptr<bridge::vcd::Writer>> writer =
+        ends_with(path, ".fst") ? bridge::fst::create(path, base.exponent)
+                                : bridge::vcd::Writer::create(path, base.exponent);
+    if (!writer) return writer.error();
+    Result<std::uint64_t> steps = bridge::waves::write_waves(source, **writer);
+    if (!steps) return steps.error();
+    return (*writer)->close();
 }
 
 }  // namespace spikelock::app

@@ -82,6 +82,10 @@ Result<std::unique_ptr<trace::RecordedTrace>> open_any_trace(const std::string& 
 Result<trace::ExecutionTrace> load_waveform(const std::string& path, const WaveformOptions& options,
                                             std::vector<std::string>& notes);
 
+/// Writes what a source yields as a VCD, or an FST where the path ends so.
+/// @errors those of the source and of the writers
+Status write_waveform(trace::StepSource& source, const std::string& path);
+
 /// Adds --manifest, --set, --scope and --first-time to a verb that reads waveforms.
 void add_waveform_options(CLI::App& cmd, WaveformOptions& options);
 

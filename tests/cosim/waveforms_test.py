@@ -17,6 +17,7 @@ import sys
 import tempfile
 import tomllib
 
+import h5py
 import tool
 import traced_host
 
@@ -98,6 +99,33 @@ def edited(wave, folder, name, change):
     return out
 
 
+def fired(lines):
+    """(timestep, population, neuron) of a trace written as a waveform, with timesteps of 1 ms."""
+    names, seen, high, time = {}, set(), set(), None
+    unit = 10 ** (-3 - int(lines[0].split("1e")[1]))
+    for line in lines:
+        if line.startswith("var "):
+            code, full = line.split(" ")[3:5]
+            label, variable = full.split(".")
+            if variable.startswith("spike_"):
+                names[code] = label, int(variable[6:])
+        elif " " not in line:
+            if time is not None and line[0] == "#":
+                seen |= {(t, *n) for t in range(time // unit, int(line[1:]) // unit) for n in high}
+            time = int(line[1:]) if line[0] == "#" else time
+        elif line.split(" ")[0] in names:
+            code, value = line.split(" ")
+            (high.add if value == "b1" else high.discard)(names[code])
+    return seen
+
+
+def recorded(trace):
+    """The same of a trace file, by its SONATA view."""
+    with h5py.File(trace) as file:
+        return {(round(t), label, int(n)) for label, group in file["spikes"].items()
+                for n, t in zip(group["node_ids"][:], group["timestamps"][:])}
+
+
 def start(wave, size):
     """The whole lines among the first bytes of a file."""
     return wave.read_bytes()[:size].rsplit(b"\n", 1)[0] + b"\n"
@@ -130,6 +158,21 @@ def main():
         facts = got.json()
         checks.equal((facts["timesteps"], facts["n_unknowns"], facts["end"]),
                      (STEPS, 0, "complete"), "waves says what it read")
+
+        # The other way round: a trace written as a waveform shows what the trace holds.
+        shown = folder / "shown.vcd"
+        checks.equal(tool.run("convert", trace, shown).status, 0, "a trace as VCD")
+        spikes = recorded(trace)
+        checks.that(len(spikes) > 100, "the trace has spikes")
+        checks.equal(fired(vcd_reader.canonical(shown.read_bytes())), spikes,
+                     "spikes of a trace written as VCD")
+        shown_fst = folder / "shown.fst"
+        checks.equal(tool.run("convert", trace, shown_fst).status, 0, "a trace as FST")
+        if shutil.which("fst2vcd"):
+            back = subprocess.run(["fst2vcd", shown_fst], capture_output=True, check=True).stdout
+            checks.equal(fired(vcd_reader.canonical(back)), spikes,
+                         "spikes of a trace written as FST")
+        checks.equal(list(folder.glob("*.part*")), [], "no unfinished file stays")
 
         # A bit that differs, or is unknown, is found where it is.
         flipped = edited(wave, folder, "flipped.vcd", lambda v: v[:-1] + (b"10"[v[-1] & 1:][:1]))
