@@ -309,7 +309,9 @@ TEST_CASE("waves/handshake: streams between start and end, cleared samples", "[w
     b.clock("1d\n").clock("0d\n");  // no timestep without its start
     b.clock("1k\n").clock("0k\n1v\n1s\n").clock("0v\n0s\n1d\n").clock("0d\n");
     b.step(5, -7).step(-2048, 2047, "1");
-    b.clock("1k\n").clock("0k\n1v\nb0 i\n").clock("0v\n1d\n").clock("0d\n");
+    // What is shown before a clear belongs to no timestep, nor does what is shown in it.
+    b.clock("1v\n1s\nb1 i\n").clock("0v\n0s\n1k\n");
+    b.clock("0k\n1v\nb0 i\n").clock("0v\n1d\n").clock("0d\n");
     b.step(1, 2);
     Seen seen = read(b.text, stream_map());
     CHECK(seen.end.kind == trace::EndKind::Complete);
