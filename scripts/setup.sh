@@ -23,6 +23,7 @@ readonly TEST_PACKAGES=(
 )
 readonly BENCH_PACKAGES=(
   libbenchmark-dev python3 "clang-19|clang-16|clang" time
+  gtkwave  # vcd2fst and fst2vcd, which reading waveforms is measured against
 )
 readonly FUZZ_PACKAGES=(clang-19 libclang-rt-19-dev)  # the version that the preset names
 readonly LINT_PACKAGES=(clang-format-19 clang-tidy-19)
