@@ -90,15 +90,6 @@ class BankedSerial:
         # One axon so often that inputs reach both ends of their 14 bits.
         yield events(folder, "heavy", [(t, t) for t in range(40) for _ in range(24)], 40, 40)
 
-    def check_more(self, checks, folder):
-        """Without `when` the map would need rows for neurons; the error says what to write."""
-        dense = 'map=[{array="dense", memory="weight", word="32*pre + post/4", value="weight"}]'
-        done = tool.run("run", ROOT / "examples" / self.NAME / "cosim.toml", "--no-record",
-                        *options([*FAULTS_BUILD, dense]))
-        checks.equal(done.status, 2, f"{self.NAME}, without when: exit code")
-        checks.matches(done.err, r"needs 6144 words of 'weight'.*which has 2048.*"
-                       'when = "pre < n_axons"', f"{self.NAME}, without when")
-
 
 class EventCrossbar:
     NAME, NEURONS = "060_event_crossbar", 256
