@@ -36,22 +36,31 @@ bool name_part(char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
 }
 
-/// Line of the manifest that has the last part of a name, for the message.
-std::string place_of(const manifest::Manifest& m, const std::string& name) {
+/// Where a name stands in the manifest, for the message: its line, and the key that it belongs to.
+struct Place {
+    std::string where;
+    std::string key;
+};
+Place place_of(const manifest::Manifest& m, const std::string& name) {
     const std::string last = name.substr(name.rfind('.') + 1);
     std::ifstream file(m.path);
     std::size_t number = 0;
     for (std::string line; std::getline(file, line);) {
         ++number;
-        for (std::size_t at = line.find(last); at != std::string::npos;
+        line.resize(std::min(line.find('#'), line.size()));
+        const std::size_t equals = line.find('=');
+        if (equals == std::string::npos) continue;
+        for (std::size_t at = line.find(last, equals); at != std::string::npos;
              at = line.find(last, at + 1)) {
-            const bool begins = at == 0 || !name_part(line[at - 1]);
             const std::size_t end = at + last.size();
-            if (begins && (end >= line.size() || !name_part(line[end])))
-                return m.path + ":" + std::to_string(number);
+            if (name_part(line[at - 1]) || (end < line.size() && name_part(line[end]))) continue;
+            std::string key = line.substr(0, equals);
+            key.erase(key.find_last_not_of(" \t") + 1);
+            key.erase(0, key.find_first_not_of(" \t"));
+            return {m.path + ":" + std::to_string(number), std::move(key)};
         }
     }
-    return m.path;
+    return {m.path, ""};
 }
 }  // namespace
 
@@ -92,9 +101,11 @@ Status check_before_build(const manifest::Manifest& m, const BuildOptions& optio
         const std::string open = open_indices(name);
         // In a scope of which nothing is known, a signal may be one that Verilator does not list.
         if (names.contains(open) || !parents.contains(parent_of(open))) continue;
+        const Place place = place_of(m, name);
         return Error{Errc::NotFound,
-                     "the core has no signal '" + name + "'" + did_you_mean(name, known),
-                     place_of(m, name)};
+                     (place.key.empty() ? "" : place.key + ": ") + "the core has no signal '" +
+                         name + "'" + did_you_mean(name, known),
+                     place.where};
     }
     if (options.network) return manifest::check_map_sizes(m, table, *options.network);
     return {};

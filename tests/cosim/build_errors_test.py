@@ -44,7 +44,7 @@ def names(checks):
             done = tool.run("run", manifest, "--no-record", env=env)
             checks.equal(done.status, 2, f"{wrong}: exit code")
             name = wrong.split("[")[0]
-            checks.matches(done.err, rf"toml:{number}: the core has no signal '{name}'.*{near}",
+            checks.matches(done.err, rf"toml:{number}: \w+: the core has no signal '{name}'.*{near}",
                            wrong)
             checks.that("verilating" not in done.err, f"{wrong}: told before the build; {done.err}")
         more = ('\n[[startup]]\nload = "maps"\n[[map]]\narray = "neuron"\nmemory = "v_q"\n'
