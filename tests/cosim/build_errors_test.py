@@ -44,8 +44,8 @@ def names(checks):
             done = tool.run("run", manifest, "--no-record", env=env)
             checks.equal(done.status, 2, f"{wrong}: exit code")
             name = wrong.split("[")[0]
-            checks.matches(done.err, rf"toml:{number}: \w+: the core has no signal '{name}'.*{near}",
-                           wrong)
+            checks.matches(done.err, rf"toml:{number}: \w+: the core has no signal '{name}'"
+                           rf".*{near}", wrong)
             checks.that("verilating" not in done.err, f"{wrong}: told before the build; {done.err}")
         more = ('\n[[startup]]\nload = "maps"\n[[map]]\narray = "neuron"\nmemory = "v_q"\n'
                 'word = "2*n"\nwidth = 16\nvalue = "threshold"\n')
