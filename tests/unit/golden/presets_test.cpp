@@ -70,10 +70,9 @@ Row row_of(const DescribedSource& source, const trace::BlockView& view, std::str
     for (std::uint32_t s = 0; s < view.n_steps; ++s) {
         const std::size_t at = std::size_t{s} * shape.n_neurons + neuron;
         if (field == "spike") {
-            out.push_back(
-                shape.counts
-                    ? view.counts[at]
-                    : (view.spikes[shape.spike_words() * s + neuron / 64] >> (neuron % 64)) & 1);
+            const std::uint64_t word = view.spikes[shape.spike_words() * s + neuron / 64];
+            const std::uint64_t bit = (word >> (neuron % 64)) & 1;
+            out.push_back(static_cast<std::int64_t>(shape.counts ? view.counts[at] : bit));
             continue;
         }
         const int index = shape.field_index(field);
