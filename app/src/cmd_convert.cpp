@@ -198,7 +198,7 @@ void add_convert(CLI::App& app, int& exit_code, Console& console) {
     auto o = std::make_shared<ConvertOptions>();  // shared by the parser and the callback
     auto* cmd = app.add_subcommand(
         "convert", "Turn a recording (HDF5 trace, NPY, CSV, SONATA, AEDAT) into another format");
-    cmd->add_option("from", o->from, "Recording to read")->required();
+    cmd->add_option("recording", o->from, "Recording to read")->required();
     cmd->add_option("to_file", o->to, "File to write")->required();
     cmd->add_option("--to", o->format,
                     "trace, npy, csv, sonata, waves (VCD, FST), events (spikes as input events) or "
