@@ -197,15 +197,18 @@ int convert(const ConvertOptions& o, Console& console) {
 void add_convert(CLI::App& app, int& exit_code, Console& console) {
     auto o = std::make_shared<ConvertOptions>();  // shared by the parser and the callback
     auto* cmd = app.add_subcommand(
-        "convert", "Turn a recording (HDF5 trace, NPY, CSV, SONATA, AEDAT) into another format");
+        "convert",
+        "Turn a recording (HDF5 trace, NPY, NPZ, CSV, SONATA, NIRData, AEDAT) into another format");
     cmd->add_option("recording", o->from, "Recording to read")->required();
     cmd->add_option("to_file", o->to, "File to write")->required();
     cmd->add_option("--to", o->format,
                     "trace, npy, csv, sonata, waves (VCD, FST), events (spikes as input events) or "
                     "input (what was applied, of a trace); default: by the name")
         ->check(CLI::IsMember({"trace", "npy", "csv", "sonata", "waves", "events", "input"}));
-    cmd->add_option("--columns", o->columns,
-                    "Columns of a table, e.g. -,v,spike, or time_us,address of address events");
+    cmd->add_option(
+        "--columns", o->columns,
+        "Columns of a table or arrays of an NPZ file, e.g. -,v,spike, or time_us,address "
+        "of address events");
     cmd->add_option("--field", o->field,
                     "What a plain array holds, and what goes into one: spike, v, ...");
     cmd->add_option("--orientation", o->orientation,

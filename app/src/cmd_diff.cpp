@@ -368,8 +368,8 @@ void add_diff(CLI::App& app, int& exit_code, Console& console) {
     auto o = std::make_shared<DiffOptions>();  // shared by the parser and the callback
     auto* cmd =
         app.add_subcommand("diff",
-                           "Compare two recordings (HDF5 traces, NPY, CSV, SONATA, AEDAT) and "
-                           "report the first divergence");
+                           "Compare two recordings (HDF5 traces, NPY, NPZ, CSV, SONATA, NIRData, "
+                           "AEDAT) and report the first divergence");
     cmd->add_option("expected", o->expected, "Reference trace, or a waveform")->required();
     cmd->add_option("actual", o->actual, "Trace under test, or a waveform")->required();
     add_waveform_options(*cmd, o->waves);
@@ -391,7 +391,8 @@ void add_diff(CLI::App& app, int& exit_code, Console& console) {
             ->allow_extra_args(false);
     };
     for_each("--columns", o->columns,
-             "Columns of a table, e.g. -,v,spike, or time_us,address of address events");
+             "Columns of a table or arrays of an NPZ file, e.g. -,v,spike, or time_us,address of "
+             "address events");
     for_each("--field", o->field, "What a plain array holds: spike, v, ...");
     for_each("--orientation", o->orientation,
              "Rows and columns of an array: tn (timesteps, neurons) or nt")

@@ -88,7 +88,7 @@ Result<std::string> InputFile::read_to_end(std::uint64_t limit) const {
         if (got < 0) return system_error("read", path_, errno);
         if (got == 0) return text;
         if (text.size() + static_cast<std::size_t>(got) > limit)
-            return Error{Errc::Limit, fmt::format("text file larger than {} bytes", limit), path_};
+            return Error{Errc::Limit, fmt::format("larger than {} bytes", limit), path_};
         text.append(chunk.data(), static_cast<std::size_t>(got));
     }
 }

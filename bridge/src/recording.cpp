@@ -9,116 +9,28 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
 #include "file_io.hpp"
-#include "spikelock/base/isolate.hpp"
+#include "hdf5_input.hpp"
+#include "recording_parts.hpp"
 #include "spikelock/base/text.hpp"
 #include "spikelock/bridge/aer.hpp"
 #include "spikelock/bridge/csv.hpp"
+#include "spikelock/bridge/nir_data.hpp"
 #include "spikelock/bridge/npy.hpp"
+#include "spikelock/bridge/npz.hpp"
 #include "spikelock/bridge/sonata.hpp"
 
 namespace spikelock::bridge {
 
 namespace {
+using namespace detail;
 using trace::BlockView;
 using trace::ExecutionTrace;
-using trace::FieldClass;
 using trace::FieldSpec;
-using trace::Shape;
-
-Error config(std::string what) { return Error{Errc::BadConfig, std::move(what), {}}; }
-
-FieldSpec float_field(const std::string& name) {
-    return {name, name == "i_syn" ? FieldClass::Input : FieldClass::State, 64, true, true, 0, 8};
-}
-
-/// Collects what a file shows and makes a trace of it.
-class Collector {
-public:
-    /// @errors Errc::Limit, Errc::BadFormat where there is nothing
-    Status size(std::uint64_t steps, std::uint64_t neurons, std::size_t fields) {
-        if (steps == 0 || neurons == 0) return Error{Errc::BadFormat, "holds no timesteps", {}};
-        if (neurons > (1U << 24) || steps > kMostRecordingValues ||
-            steps * neurons * (fields + 1) > kMostRecordingValues) {
-            return Error{Errc::Limit,
-                         fmt::format("{} timesteps of {} neurons with {} fields are more than 2^27 "
-                                     "values; choose a longer timestep or fewer",
-                                     steps, neurons, fields),
-                         {}};
-        }
-        steps_ = static_cast<std::uint32_t>(steps);
-        shape.n_neurons = static_cast<std::uint32_t>(neurons);
-        spikes_.assign(steps_ * shape.spike_words(), 0);
-        return {};
-    }
-    void spike(std::uint64_t step, std::uint64_t neuron, std::uint64_t times = 1) {
-        const std::size_t word = step * shape.spike_words() + neuron / 64;
-        const std::uint64_t bit = std::uint64_t{1} << (neuron % 64);
-        const bool again = (spikes_[word] & bit) != 0;
-        if (times > 0) spikes_[word] |= bit;
-        if (!again && times <= 1 && counts_.empty()) return;
-        if (counts_.empty()) {
-            counts_.assign(std::size_t{steps_} * shape.n_neurons, 0);
-            for (std::uint64_t t = 0; t < steps_; ++t) {
-                for (std::uint64_t n = 0; n < shape.n_neurons; ++n) {
-                    counts_[t * shape.n_neurons + n] =
-                        spikes_[t * shape.spike_words() + n / 64] >> (n % 64) & 1U;
-                }
-            }
-            counts_[step * shape.n_neurons + neuron] = again ? 1 : 0;
-        }
-        auto& count = counts_[step * shape.n_neurons + neuron];
-        count = static_cast<std::uint16_t>(std::min<std::uint64_t>(count + times, 65535));
-    }
-    std::size_t add_field(FieldSpec spec) {
-        fields_.emplace_back(std::size_t{steps_} * shape.n_neurons *
-                             static_cast<std::size_t>(spec.bytes));
-        masks_.emplace_back();
-        shape.fields.push_back(std::move(spec));
-        return fields_.size() - 1;
-    }
-    void set(std::size_t field, std::uint64_t step, std::uint64_t neuron, const void* raw) {
-        const auto bytes = static_cast<std::size_t>(shape.fields[field].bytes);
-        std::memcpy(fields_[field].data() + (step * shape.n_neurons + neuron) * bytes, raw, bytes);
-        if (masks_[field].empty()) return;
-        masks_[field][step * shape.spike_words() + neuron / 64] |= std::uint64_t{1}
-                                                                   << (neuron % 64);
-    }
-    /// From now on only what is set is valid.
-    void mask(std::size_t field) { masks_[field].assign(spikes_.size(), 0); }
-
-    ExecutionTrace make(std::uint64_t first) {
-        shape.counts = !counts_.empty();
-        BlockView block;
-        block.first = first;
-        block.n_steps = steps_;
-        block.spikes = spikes_;
-        block.counts = counts_;
-        block.fields.assign(fields_.begin(), fields_.end());
-        block.masks.assign(masks_.begin(), masks_.end());
-        ExecutionTrace trace(shape, first);
-        trace.append(block);
-        return trace;
-    }
-    Shape shape;
-
-private:
-    std::uint32_t steps_ = 0;
-    std::vector<std::uint64_t> spikes_;
-    std::vector<std::uint16_t> counts_;
-    std::vector<std::vector<std::byte>> fields_;
-    std::vector<std::vector<std::uint64_t>> masks_;
-};
-
-/// A number of spikes in one timestep, or nothing where it cannot be one.
-std::optional<std::uint64_t> as_count(double value) {
-    if (!(value >= 0.0) || value > 65535.0 || value != std::floor(value)) return std::nullopt;
-    return static_cast<std::uint64_t>(value);
-}
 
 /// "v[3]" is field v of neuron 3; "v" of neuron 0.
 struct Column {
@@ -300,109 +212,135 @@ Result<Recording> matrix(std::span<const T> values, std::uint64_t rows, std::uin
                  : "the array holds v: its values are not only 0 and 1; --field names another");
     }
     const bool turned = options.transposed;
-    const std::uint64_t steps = turned ? columns : rows;
-    const std::uint64_t neurons = turned ? rows : columns;
     Collector collector;
-    const bool spike = field == "spike";
-    if (Status ok = collector.size(steps, neurons, spike ? 0 : 1); !ok) return ok.error();
-    std::size_t f = 0;
-    if (!spike) {
-        FieldSpec spec = float_field(field);
-        if constexpr (std::is_integral_v<T>) {
-            spec.is_float = false;
-            spec.is_signed = std::is_signed_v<T>;
-            spec.bytes = sizeof(T);
-            spec.bits = 8 * spec.bytes;
-        }
-        f = collector.add_field(spec);
-    }
-    for (std::uint64_t r = 0; r < rows; ++r) {
-        for (std::uint64_t c = 0; c < columns; ++c) {
-            const T value = values[r * columns + c];
-            const std::uint64_t t = turned ? c : r;
-            const std::uint64_t n = turned ? r : c;
-            if (!spike) {
-                if constexpr (std::is_integral_v<T>) {
-                    collector.set(f, t, n, &value);
-                } else {
-                    const double wide = value;
-                    collector.set(f, t, n, &wide);
-                }
-                continue;
-            }
-            const auto count = as_count(static_cast<double>(value));
-            if (!count) {
-                return Error{Errc::BadFormat,
-                             fmt::format("spikes at row {}, column {}: expected 0, 1 or how often "
-                                         "it fired; --field v reads voltages",
-                                         r, c),
-                             {}};
-            }
-            collector.spike(t, n, *count);
-        }
-    }
+    if (Status ok = collector.size(turned ? columns : rows, turned ? rows : columns,
+                                   field == "spike" ? 0 : 1);
+        !ok)
+        return ok.error();
+    if (Status ok = put_matrix(collector, field, values, rows, columns, turned); !ok)
+        return ok.error();
     recording.trace = collector.make(0);
     return recording;
 }
 
-Result<Recording> from_array(const NdArray& array, const RecordingOptions& options) {
+/// Calls f with the elements of an array, as a span of their own type.
+template <typename F>
+auto with_elements(const NdArray& array, F&& f) {
+    switch (array.type) {
+        case ElementType::Bool:
+        case ElementType::U8:
+            return f(array.as<std::uint8_t>());
+        case ElementType::I8:
+            return f(array.as<std::int8_t>());
+        case ElementType::I16:
+            return f(array.as<std::int16_t>());
+        case ElementType::I32:
+            return f(array.as<std::int32_t>());
+        case ElementType::I64:
+            return f(array.as<std::int64_t>());
+        case ElementType::U16:
+            return f(array.as<std::uint16_t>());
+        case ElementType::U32:
+            return f(array.as<std::uint32_t>());
+        case ElementType::U64:
+            return f(array.as<std::uint64_t>());
+        case ElementType::F32:
+            return f(array.as<float>());
+        case ElementType::F64:
+            break;
+    }
+    return f(array.as<double>());
+}
+
+/// Rows and columns of an array.
+struct Extent {
+    std::uint64_t rows = 0;
+    std::uint64_t columns = 0;
+    bool operator==(const Extent&) const = default;
+};
+Result<Extent> extent_of(const NdArray& array) {
     if (array.shape.empty() || array.shape.size() > 2) {
         return Error{Errc::BadFormat,
                      fmt::format("an array of {} dimensions: expected (timesteps, neurons)",
                                  array.shape.size()),
                      {}};
     }
-    const std::uint64_t rows = array.shape[0];
-    const std::uint64_t columns = array.shape.size() == 2 ? array.shape[1] : 1;
-    const auto as = [&]<typename T>(T) { return matrix(array.as<T>(), rows, columns, options); };
-    switch (array.type) {
-        case ElementType::Bool:
-        case ElementType::U8:
-            return as(std::uint8_t{});
-        case ElementType::I8:
-            return as(std::int8_t{});
-        case ElementType::I16:
-            return as(std::int16_t{});
-        case ElementType::I32:
-            return as(std::int32_t{});
-        case ElementType::I64:
-            return as(std::int64_t{});
-        case ElementType::U16:
-            return as(std::uint16_t{});
-        case ElementType::U32:
-            return as(std::uint32_t{});
-        case ElementType::U64:
-            return as(std::uint64_t{});
-        case ElementType::F32:
-            return as(float{});
-        case ElementType::F64:
-            break;
+    return Extent{array.shape[0], array.shape.size() == 2 ? array.shape[1] : 1};
+}
+
+Result<Recording> from_array(const NdArray& array, const RecordingOptions& options) {
+    const auto extent = extent_of(array);
+    if (!extent) return extent.error();
+    return with_elements(
+        array, [&](auto values) { return matrix(values, extent->rows, extent->columns, options); });
+}
+
+/// Arrays of one shape, each the spikes or a field by its name; a scalar `dt` is the timestep.
+Result<Recording> from_named(std::vector<NamedArray> arrays, const RecordingOptions& options) {
+    double dt = 0.0;
+    std::erase_if(arrays, [&](const NamedArray& a) {
+        const bool is_dt = a.name == "dt" && a.array.size() == 1;
+        if (is_dt) dt = a.array.to_doubles()[0];
+        return is_dt;
+    });
+    if (dt != 0.0 && (!std::isfinite(dt) || dt < 0.0)) {
+        return Error{Errc::BadFormat, "dt is no positive number", {}};
     }
-    return as(double{});
-}
-
-/// The largest usual timestep (ms) of which all times are multiples; 0 where there is none.
-double fitting_step(std::span<const double> times_ms) {
-    constexpr std::array<double, 13> kSteps = {1.0,  0.5,  0.25,  0.2,    0.1,   0.05, 0.025,
-                                               0.02, 0.01, 0.005, 0.0025, 0.002, 0.001};
-    for (const double step : kSteps) {
-        const bool fits = std::all_of(times_ms.begin(), times_ms.end(), [&](double t) {
-            return std::abs(t / step - std::round(t / step)) < 1e-3;
-        });
-        if (fits) return step;
+    if (arrays.empty()) return Error{Errc::BadFormat, "holds no array but dt", {}};
+    const auto nameless = [](const NamedArray& a) { return a.name.starts_with("arr_"); };
+    Result<Recording> recording = Recording{};
+    if (arrays.size() == 1 && (nameless(arrays[0]) || !options.field.empty())) {
+        recording = from_array(arrays[0].array, options);
+        if (!recording) return recording;
+    } else {
+        Collector collector;
+        std::optional<Extent> common;
+        for (const NamedArray& a : arrays) {
+            if (nameless(a)) {
+                return config(
+                    fmt::format("the {} arrays have no names of their own: say what they "
+                                "are, such as --columns spike,v",
+                                arrays.size()));
+            }
+            const auto extent = extent_of(a.array);
+            if (!extent) {
+                return Error{extent.error().code,
+                             a.name + ": " + extent.error().message +
+                                 "; --columns leaves out what is named '-'",
+                             {}};
+            }
+            if (common && *common != *extent) {
+                return Error{Errc::BadFormat,
+                             fmt::format("{} is of shape ({}, {}), {} of ({}, {}); --columns "
+                                         "leaves out what is named '-'",
+                                         arrays[0].name, common->rows, common->columns, a.name,
+                                         extent->rows, extent->columns),
+                             {}};
+            }
+            common = *extent;
+        }
+        const bool turned = options.transposed;
+        if (Status ok = collector.size(turned ? common->columns : common->rows,
+                                       turned ? common->rows : common->columns, arrays.size());
+            !ok)
+            return ok.error();
+        std::set<std::string> names;
+        for (const NamedArray& a : arrays) {
+            const std::string name = is_spikes(a.name) ? "spike" : a.name;
+            if (!names.insert(name).second) return config("array '" + name + "' stands twice");
+            const Status ok = with_elements(a.array, [&](auto values) {
+                return put_matrix(collector, name, values, common->rows, common->columns, turned);
+            });
+            if (!ok) return Error{ok.error().code, a.name + ": " + ok.error().message, {}};
+        }
+        recording->trace = collector.make(0);
     }
-    return 0.0;
-}
-
-Error no_step(const std::string& what) {
-    return config(what + " fit no timestep of 1 ms down to 1 us: give it with --dt SECONDS");
-}
-
-/// Step number of a time, or nothing where it cannot be one.
-std::optional<std::uint64_t> step_of(double time, double step) {
-    const double at = std::round(time / step);
-    if (!(at >= 0.0) || at > 1e15) return std::nullopt;
-    return static_cast<std::uint64_t>(at);
+    if (dt > 0.0) {
+        if (Status ok = check_dt(options, dt, "dt of the file"); !ok) return ok.error();
+        set_dt(recording->trace, dt);
+        recording->dt_known = true;
+    }
+    return recording;
 }
 
 Result<Recording> from_report(const SonataFile& file, const RecordingOptions& options) {
@@ -417,10 +355,8 @@ Result<Recording> from_report(const SonataFile& file, const RecordingOptions& op
     if (!std::isfinite(collector.shape.dt) || collector.shape.dt <= 0.0) {
         return Error{Errc::BadFormat, "mapping/time: the step is no positive number", {}};
     }
-    if (options.dt > 0.0 && std::abs(options.dt / collector.shape.dt - 1) > 1e-6) {
-        return config(fmt::format("--dt {} s, but the report has steps of {} s", options.dt,
-                                  collector.shape.dt));
-    }
+    if (Status ok = check_dt(options, collector.shape.dt, "the report's step"); !ok)
+        return ok.error();
     const std::string label = report.population.empty() ? "all" : report.population;
     collector.shape.populations = {{label, 0, static_cast<std::uint32_t>(report.node_ids.size())}};
     const std::string name =
@@ -614,8 +550,8 @@ Result<std::string> whole_file(const std::string& path) {
 }  // namespace
 
 std::string_view name_of(RecordingFormat format) noexcept {
-    constexpr std::array<std::string_view, 7> kNames = {
-        "HDF5 trace", "NPY", "CSV", "SONATA", "AEDAT 2", "AEDAT 3.1", "AER text"};
+    constexpr std::array<std::string_view, 9> kNames = {
+        "HDF5 trace", "NPY", "CSV", "SONATA", "AEDAT 2", "AEDAT 3.1", "AER text", "NPZ", "NIRData"};
     return kNames[static_cast<std::size_t>(format)];
 }
 
@@ -634,10 +570,25 @@ Result<RecordingFormat> recording_format(const std::string& path) {
     if (begin.starts_with("\x93NUMPY")) return RecordingFormat::Npy;
     if (begin.starts_with("#!AER-DAT2")) return RecordingFormat::Aedat2;
     if (begin.starts_with("#!AER-DAT3")) return RecordingFormat::Aedat3;
+    // An archive with files, and one without.
+    if (begin.starts_with("PK\3\4") || begin.starts_with("PK\5\6")) return RecordingFormat::Npz;
     if (begin.starts_with("\x89HDF\r\n\x1a\n")) {
-        const auto own = is_own_trace(path);
-        if (!own) return own.error();
-        return *own ? RecordingFormat::Trace : RecordingFormat::Sonata;
+        const auto content = detail::hdf5_content(path);
+        if (!content) return content.error();
+        switch (*content) {
+            case detail::Hdf5Content::OwnTrace:
+                return RecordingFormat::Trace;
+            case detail::Hdf5Content::NirData:
+                return RecordingFormat::NirData;
+            case detail::Hdf5Content::NirGraph:
+                return Error{Errc::Unsupported,
+                             "a NIR graph, which holds a network and no recording: `spikelock "
+                             "trace` runs it",
+                             path};
+            case detail::Hdf5Content::Other:
+                break;
+        }
+        return RecordingFormat::Sonata;
     }
     const bool text = std::all_of(begin.begin(), begin.end(), [](char c) {
         const auto u = static_cast<unsigned char>(c);
@@ -645,7 +596,8 @@ Result<RecordingFormat> recording_format(const std::string& path) {
     });
     if (text) return RecordingFormat::Csv;
     return Error{Errc::Unsupported,
-                 "no format that is known here: expected an HDF5 trace, SONATA, NPY, CSV or AEDAT",
+                 "no format that is known here: expected an HDF5 trace, SONATA, NIRData, NPY, NPZ, "
+                 "CSV or AEDAT",
                  path};
 }
 
@@ -709,14 +661,7 @@ Result<Recording> read_recording(const std::string& path, const RecordingOptions
         }
         if (result->format != RecordingFormat::AerText) result->format = *format;
         if (options.dt > 0.0 && !result->dt_known) result->dt_known = true;
-        if (options.dt > 0.0) {
-            // The shape of a trace is fixed when it is made.
-            Shape shape = result->trace.shape();
-            shape.dt = options.dt;
-            ExecutionTrace trace(shape, result->trace.first_step());
-            trace.append(result->trace.view());
-            result->trace = std::move(trace);
-        }
+        if (options.dt > 0.0) set_dt(result->trace, options.dt);
         return result;
     };
     switch (*format) {
@@ -726,6 +671,16 @@ Result<Recording> read_recording(const std::string& path, const RecordingOptions
             const auto array = read_npy(path);
             if (!array) return array.error();
             return finish(from_array(*array, options));
+        }
+        case RecordingFormat::Npz: {
+            auto arrays = read_npz(path, options.columns);
+            if (!arrays) return arrays.error();
+            return finish(from_named(std::move(*arrays), options));
+        }
+        case RecordingFormat::NirData: {
+            const auto data = read_nir_data(path);
+            if (!data) return data.error();
+            return finish(recording_of(*data, options));
         }
         case RecordingFormat::Sonata: {
             const auto file = read_sonata(path);

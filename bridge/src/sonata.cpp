@@ -13,129 +13,33 @@
 #include <string_view>
 #include <utility>
 
-#include "file_io.hpp"
-#include "spikelock/base/isolate.hpp"
+#include "byte_pack.hpp"
+#include "hdf5_input.hpp"
 
 namespace spikelock::bridge {
 
 namespace {
-constexpr std::uint64_t kMostElements = std::uint64_t{1} << 27;
-constexpr std::size_t kMostGroups = 1024;
+using namespace detail;
 constexpr std::int32_t kMagic = 0x0a7a;
 
-/// Owns an HDF5 identifier.
-class Hid {
-public:
-    Hid(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
-    Hid(const Hid&) = delete;
-    Hid& operator=(const Hid&) = delete;
-    ~Hid() {
-        if (id_ >= 0) close_(id_);
-    }
-    hid_t get() const noexcept { return id_; }
-    explicit operator bool() const noexcept { return id_ >= 0; }
-
-private:
-    hid_t id_;
-    herr_t (*close_)(hid_t);
-};
-
 Error bad(const std::string& what) { return Error{Errc::BadFormat, what, {}}; }
-
-bool exists(hid_t at, const std::string& name) {
-    return H5Lexists(at, name.c_str(), H5P_DEFAULT) > 0;
-}
-bool is_group(hid_t at, const std::string& name) {
-    const Hid group(exists(at, name) ? H5Gopen2(at, name.c_str(), H5P_DEFAULT) : -1, H5Gclose);
-    return static_cast<bool>(group);
-}
-
-std::string text_attribute(hid_t dataset, const char* name) {
-    if (H5Aexists(dataset, name) <= 0) return {};
-    const Hid attribute(H5Aopen(dataset, name, H5P_DEFAULT), H5Aclose);
-    const Hid type(attribute ? H5Aget_type(attribute.get()) : -1, H5Tclose);
-    const Hid space(attribute ? H5Aget_space(attribute.get()) : -1, H5Sclose);
-    if (!type || !space || H5Tget_class(type.get()) != H5T_STRING ||
-        H5Sget_simple_extent_npoints(space.get()) != 1) {
-        return {};
-    }
-    const Hid memory(H5Tcopy(H5T_C_S1), H5Tclose);
-    H5Tset_cset(memory.get(), H5Tget_cset(type.get()));
-    if (H5Tis_variable_str(type.get()) > 0) {
-        H5Tset_size(memory.get(), H5T_VARIABLE);
-        char* text = nullptr;
-        if (H5Aread(attribute.get(), memory.get(), &text) < 0) return {};
-        std::string value = text == nullptr ? "" : text;
-        H5free_memory(text);
-        return value;
-    }
-    std::string value(H5Tget_size(type.get()) + 1, '\0');
-    H5Tset_size(memory.get(), value.size());
-    if (H5Aread(attribute.get(), memory.get(), value.data()) < 0) return {};
-    value.resize(std::strlen(value.c_str()));
-    return value;
-}
-
-/// A dataset of numbers with `rank` dimensions.
-template <typename T>
-Result<std::vector<T>> read_numbers(hid_t at, const std::string& name, int rank, hid_t type,
-                                    std::array<hsize_t, 2>* extent = nullptr,
-                                    std::string* units = nullptr) {
-    const Hid dataset(exists(at, name) ? H5Dopen2(at, name.c_str(), H5P_DEFAULT) : -1, H5Dclose);
-    if (!dataset) return bad("expected a dataset " + name);
-    const Hid space(H5Dget_space(dataset.get()), H5Sclose);
-    const Hid stored(H5Dget_type(dataset.get()), H5Tclose);
-    const H5T_class_t cls = stored ? H5Tget_class(stored.get()) : H5T_NO_CLASS;
-    if (cls != H5T_INTEGER && (cls != H5T_FLOAT || std::is_integral_v<T>)) {
-        return bad(name + ": expected " + (std::is_integral_v<T> ? "integers" : "numbers"));
-    }
-    std::array<hsize_t, 2> size = {0, 1};
-    if (!space || H5Sget_simple_extent_ndims(space.get()) != rank ||
-        H5Sget_simple_extent_dims(space.get(), size.data(), nullptr) != rank) {
-        return bad(fmt::format("{}: expected {} dimension{}", name, rank, rank == 1 ? "" : "s"));
-    }
-    if (size[0] > kMostElements || (size[0] > 0 && size[1] > kMostElements / size[0])) {
-        return Error{Errc::Limit, name + ": more than 2^27 elements", {}};
-    }
-    std::vector<T> values(size[0] * size[1]);
-    if (!values.empty() &&
-        H5Dread(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
-        return bad(name + ": unreadable");
-    }
-    if (extent != nullptr) *extent = size;
-    if (units != nullptr) *units = text_attribute(dataset.get(), "units");
-    return values;
-}
-
-std::vector<std::string> members(hid_t at, const std::string& name) {
-    std::vector<std::string> names;
-    const Hid group(H5Gopen2(at, name.c_str(), H5P_DEFAULT), H5Gclose);
-    if (!group) return names;
-    const auto collect = [](hid_t, const char* member, const H5L_info_t*, void* data) -> herr_t {
-        auto* into = static_cast<std::vector<std::string>*>(data);
-        into->emplace_back(member);
-        return into->size() > kMostGroups ? 1 : 0;
-    };
-    H5Literate(group.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &names);
-    return names;
-}
 
 Status add_spikes(SonataFile& file, hid_t at, const std::string& population, const std::string& ids,
                   const std::string& times) {
     SonataSpikes spikes;
     spikes.population = population;
-    auto node_ids = read_numbers<std::uint64_t>(at, ids, 1, H5T_NATIVE_UINT64);
+    auto node_ids = read_numbers<std::uint64_t>(at, ids, 1);
     if (!node_ids) return node_ids.error();
-    std::string units;
-    auto timestamps = read_numbers<double>(at, times, 1, H5T_NATIVE_DOUBLE, nullptr, &units);
+    auto timestamps = read_numbers<double>(at, times, 1);
     if (!timestamps) return timestamps.error();
-    if (node_ids->size() != timestamps->size()) {
-        return bad(fmt::format("{} has {} elements, {} has {}", ids, node_ids->size(), times,
-                               timestamps->size()));
+    if (node_ids->values.size() != timestamps->values.size()) {
+        return bad(fmt::format("{} has {} elements, {} has {}", ids, node_ids->values.size(), times,
+                               timestamps->values.size()));
     }
+    const std::string units = text_attribute(at, times, "units");
     if (!units.empty()) spikes.units = units;
-    spikes.node_ids = std::move(*node_ids);
-    spikes.timestamps = std::move(*timestamps);
+    spikes.node_ids = std::move(node_ids->values);
+    spikes.timestamps = std::move(timestamps->values);
     file.spikes.push_back(std::move(spikes));
     return {};
 }
@@ -145,56 +49,48 @@ Status add_report(SonataFile& file, hid_t at, const std::string& population,
     SonataReport report;
     report.population = population;
     const std::string mapping = folder + "/mapping";
-    std::array<hsize_t, 2> extent{};
-    auto data =
-        read_numbers<double>(at, folder + "/data", 2, H5T_NATIVE_DOUBLE, &extent, &report.units);
+    const std::string dataset = folder + "/data";
+    auto data = read_numbers<double>(at, dataset, 2);
     if (!data) return data.error();
-    {
-        const Hid dataset(H5Dopen2(at, (folder + "/data").c_str(), H5P_DEFAULT), H5Dclose);
-        const std::string variable = text_attribute(dataset.get(), "variable");
-        if (!variable.empty()) report.variable = variable;
-    }
-    auto time = read_numbers<double>(at, mapping + "/time", 1, H5T_NATIVE_DOUBLE);
-    if (!time) return time.error();
-    if (time->size() != 3 || !((*time)[2] > 0.0)) {
+    const hsize_t elements = data->extent[1];
+    report.units = text_attribute(at, dataset, "units");
+    const std::string variable = text_attribute(at, dataset, "variable");
+    if (!variable.empty()) report.variable = variable;
+    const auto times = read_numbers<double>(at, mapping + "/time", 1);
+    if (!times) return times.error();
+    const std::vector<double>& time = times->values;
+    if (time.size() != 3 || !(time[2] > 0.0)) {
         return bad(mapping + "/time: expected start, stop and a step above 0");
     }
-    auto nodes = read_numbers<std::uint64_t>(
-        at, mapping + (exists(at, mapping + "/gids") ? "/gids" : "/node_ids"), 1,
-        H5T_NATIVE_UINT64);
-    if (!nodes) return nodes.error();
-    auto pointer =
-        read_numbers<std::uint64_t>(at, mapping + "/index_pointer", 1, H5T_NATIVE_UINT64);
-    if (!pointer) return pointer.error();
+    const auto ids = read_numbers<std::uint64_t>(
+        at, mapping + (exists(at, mapping + "/gids") ? "/gids" : "/node_ids"), 1);
+    if (!ids) return ids.error();
+    const std::vector<std::uint64_t>& nodes = ids->values;
+    auto pointers = read_numbers<std::uint64_t>(at, mapping + "/index_pointer", 1);
+    if (!pointers) return pointers.error();
+    std::vector<std::uint64_t>& pointer = pointers->values;
     // The older files have one pointer a node, without the end of the last.
-    if (pointer->size() == nodes->size()) pointer->push_back(extent[1]);
-    if (pointer->size() != nodes->size() + 1 || pointer->back() != extent[1]) {
+    if (pointer.size() == nodes.size()) pointer.push_back(elements);
+    if (pointer.size() != nodes.size() + 1 || pointer.back() != elements) {
         return bad(fmt::format("{}/index_pointer: expected {} values, the last {}", mapping,
-                               nodes->size() + 1, extent[1]));
+                               nodes.size() + 1, elements));
     }
-    for (std::size_t i = 0; i < nodes->size(); ++i) {
-        if ((*pointer)[i + 1] < (*pointer)[i] || (*pointer)[i + 1] > extent[1] ||
-            (*pointer)[i] != report.node_ids.size()) {
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        if (pointer[i + 1] < pointer[i] || pointer[i + 1] > elements ||
+            pointer[i] != report.node_ids.size()) {
             return bad(fmt::format("{}/index_pointer: not ascending from 0 at {}", mapping, i));
         }
-        report.node_ids.insert(report.node_ids.end(), (*pointer)[i + 1] - (*pointer)[i],
-                               (*nodes)[i]);
+        report.node_ids.insert(report.node_ids.end(), pointer[i + 1] - pointer[i], nodes[i]);
     }
-    report.start_ms = (*time)[0];
-    report.stop_ms = (*time)[1];
-    report.step_ms = (*time)[2];
-    report.data = std::move(*data);
+    report.start_ms = time[0];
+    report.stop_ms = time[1];
+    report.step_ms = time[2];
+    report.data = std::move(data->values);
     file.reports.push_back(std::move(report));
     return {};
 }
 
-Result<SonataFile> read_here(const std::string& path) {
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-    const Hid access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-    H5Pset_fapl_stdio(access.get());
-    const Hid file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
-    if (!file) return Error{Errc::Truncated, "a truncated or damaged HDF5 file", {}};
-    const hid_t at = file.get();
+Result<SonataFile> read_here(hid_t at) {
     SonataFile found;
     Status ok;
     if (is_group(at, "/spikes")) {
@@ -223,61 +119,6 @@ Result<SonataFile> read_here(const std::string& path) {
     }
     return found;
 }
-
-// Lengths and numbers in the machine's own order: both ends are one program.
-class Packer {
-public:
-    void number(std::uint64_t value) { raw(&value, sizeof value); }
-    void text(const std::string& value) {
-        number(value.size());
-        raw(value.data(), value.size());
-    }
-    template <typename T>
-    void array(const std::vector<T>& values) {
-        number(values.size());
-        raw(values.data(), values.size() * sizeof(T));
-    }
-    void real(double value) { raw(&value, sizeof value); }
-    std::string bytes;
-
-private:
-    void raw(const void* data, std::size_t size) {
-        if (size > 0) bytes.append(static_cast<const char*>(data), size);
-    }
-};
-
-class Unpacker {
-public:
-    explicit Unpacker(std::string_view bytes) : left_(bytes), all_(bytes.size()) {}
-    bool number(std::uint64_t& value) { return raw(&value, sizeof value); }
-    bool real(double& value) { return raw(&value, sizeof value); }
-    bool text(std::string& value) {
-        std::uint64_t size = 0;
-        if (!number(size) || size > left_.size()) return false;
-        value = left_.substr(0, size);
-        left_.remove_prefix(size);
-        return true;
-    }
-    template <typename T>
-    bool array(std::vector<T>& values) {
-        std::uint64_t size = 0;
-        if (!number(size) || size > left_.size() / sizeof(T)) return false;
-        values.resize(size);
-        return raw(values.data(), size * sizeof(T));
-    }
-    bool at_end() const { return left_.empty(); }
-    std::size_t position() const { return all_ - left_.size(); }
-
-private:
-    bool raw(void* into, std::size_t size) {
-        if (size > left_.size()) return false;
-        if (size > 0) std::memcpy(into, left_.data(), size);
-        left_.remove_prefix(size);
-        return true;
-    }
-    std::string_view left_;
-    std::size_t all_;
-};
 }  // namespace
 
 std::string pack_sonata(const SonataFile& file) {
@@ -333,34 +174,15 @@ Result<SonataFile> unpack_sonata(std::string_view bytes) {
 }
 
 Result<SonataFile> read_sonata(const std::string& path) {
-    const auto opened = detail::InputFile::open(path);
-    if (!opened) return opened.error();
-    const auto bytes = run_isolated("the HDF5 library", path, {}, [&]() -> Result<std::string> {
-        auto file = read_here(path);
+    const auto bytes = read_hdf5(path, [](hid_t at) -> Result<std::string> {
+        const auto file = read_here(at);
         if (!file) return file.error();
         return pack_sonata(*file);
     });
-    if (!bytes) {
-        Error error = bytes.error();
-        if (error.where.empty()) error.where = path;
-        return error;
-    }
+    if (!bytes) return bytes.error();
     auto file = unpack_sonata(*bytes);
     if (!file) return Error{file.error().code, file.error().message, path};
     return file;
-}
-
-Result<bool> is_own_trace(const std::string& path) {
-    const auto answer = run_isolated("the HDF5 library", path, {}, [&]() -> Result<std::string> {
-        H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-        const Hid access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-        H5Pset_fapl_stdio(access.get());
-        const Hid file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
-        if (!file) return Error{Errc::Truncated, "a truncated or damaged HDF5 file", path};
-        return std::string(text_attribute(file.get(), "format") == "spikelock-trace" ? "y" : "n");
-    });
-    if (!answer) return answer.error();
-    return *answer == "y";
 }
 
 namespace {

@@ -155,6 +155,27 @@ def converted(checks, folder, s, a, spikes, v):
         diff(checks, folder / "s.sonata.h5", folder / name, "--steps", str(STEPS), "--dt", "1e-4",
              *more, status=0)
 
+    # NPZ by numpy, and NIRData with the groups and attributes of nir.write_data.
+    np.savez_compressed(folder / "both.npz", spikes=spikes, v=v, dt=1e-3)
+    diff(checks, folder / "both.npz", folder / "v.h5", "--fields", "v", status=0)
+    diff(checks, folder / "both.npz", s, "--fields", "spike", status=0)
+    with h5py.File(folder / "nir.h5", "w") as file:
+        file.attrs["__type__"] = "NIRGraphData"
+        node = file.create_group("nodes/lif")
+        node.attrs["__type__"] = "NIRNodeData"
+        for name, array in (("spikes", spikes.astype(bool)), ("v", v.astype(np.float32))):
+            group = node.create_group(f"observables/{name}")
+            group.attrs["__type__"] = "TimeGriddedData"
+            group.create_dataset("data", data=array[None], compression="gzip")
+            group.attrs["dt"] = 1e-3
+    diff(checks, folder / "both.npz", folder / "nir.h5", status=0)
+    convert(folder / "nir.h5", folder / "nir.npy", "--field", "v")
+    checks.that(np.array_equal(np.load(folder / "nir.npy"), v), "nir.npy differs")
+    file = folder / "broken.h5"
+    file.write_bytes((folder / "nir.h5").read_bytes()[:-100])
+    done = convert(file, folder / "x.npy", status=2)
+    checks.matches(done.err, r"broken\.h5: a truncated or damaged HDF5 file", "cut NIRData")
+
     for arguments, words in (((s, folder / "x.what"), "choose one with --to"),
                              ((s, s), "into itself"),
                              ((folder / "v.h5", folder / "x.npy", "--field", "w"), "no field 'w'"),

@@ -20,13 +20,16 @@ enum class RecordingFormat : std::uint8_t {
     Aedat2,   ///< address events, jAER
     Aedat3,   ///< address events, AEDAT 3.1
     AerText,  ///< lines of timestamp and address
+    Npz,      ///< arrays by name in a ZIP archive, each (timesteps, neurons)
+    NirData,  ///< HDF5: what nir.write_data writes
 };
 std::string_view name_of(RecordingFormat format) noexcept;  ///< "HDF5 trace", "NPY", ...
 
 /// What a file does not say itself.
 struct RecordingOptions {
     /// Columns of a table without a header: "spike", a field, either with "[neuron]", or "-" for
-    /// one that is not wanted. Given for a table with a header, they replace it.
+    /// one that is not wanted. Given for a table with a header, they replace it; for an NPZ file
+    /// they name its arrays.
     std::vector<std::string> columns;
     /// What a plain array holds: "spike" or a field; empty: spikes where all values are 0 or 1,
     /// else v.
@@ -56,6 +59,12 @@ Result<RecordingFormat> recording_format(const std::string& path);
 /// @errors Errc::BadFormat and Errc::Truncated with line, byte or dataset; Errc::BadConfig where
 /// options are missing or do not fit, with those that would; Errc::Limit; Errc::NotFound, Errc::Io
 Result<Recording> read_recording(const std::string& path, const RecordingOptions& options = {});
+
+struct NirData;
+/// The data of a NIR graph as a recording: each node a population, its observable `spikes` (or the
+/// only one without values) the spikes, the others fields; samples follow one another.
+/// @errors Errc::BadFormat and Errc::BadConfig naming node and observable; Errc::Limit
+Result<Recording> recording_of(const NirData& data, const RecordingOptions& options = {});
 
 /// A table as a recording. With columns `timestep` and `neuron` each row is a spike of that neuron,
 /// or its values where there are other columns; else each row is a timestep.

@@ -45,10 +45,6 @@ struct SonataFile {
 /// @source SONATA developer guide, "Output files"
 Result<SonataFile> read_sonata(const std::string& path);
 
-/// Whether an HDF5 file is a trace of Spikelock's own; its spikes can be read as SONATA, too.
-/// @errors as read_sonata
-Result<bool> is_own_trace(const std::string& path);
-
 /// Writes the newer layout under a temporary name and renames it.
 /// @pre no other thread of the process is inside the HDF5 library
 /// @errors Errc::Io, Errc::Environment (disk full)
