@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "command_line.hpp"
@@ -95,6 +96,7 @@ Result<analysis::SpikeDiff> count_spikes(trace::RecordedTrace& expected,
 /// One side in memory, with what was assumed to read it.
 struct Side {
     trace::ExecutionTrace trace;
+    std::string provenance;  ///< JSON; empty where the file has none
     bool dt_known = true;
     std::vector<std::string> notes;
 };
@@ -108,7 +110,8 @@ Result<Side> load_side(const DiffOptions& o, std::size_t number) {
     const std::string& path = number == 0 ? o.expected : o.actual;
     if (is_waveform(path)) {
         Side wave;
-        Result<trace::ExecutionTrace> whole = load_waveform(path, o.waves, wave.notes);
+        Result<trace::ExecutionTrace> whole =
+            load_waveform(path, o.waves, wave.notes, wave.provenance);
         if (!whole) return whole.error();
         wave.trace = std::move(*whole);
         return wave;
@@ -131,6 +134,7 @@ Result<Side> load_side(const DiffOptions& o, std::size_t number) {
             trace::load_trace(path, t.first_step(), std::max<std::uint64_t>(t.n_steps(), 1));
         if (!whole) return whole.error();
         side.trace = std::move(*whole);
+        side.provenance = t.provenance();
         return side;
     }
     bridge::RecordingOptions options;
@@ -229,6 +233,18 @@ int report(const DiffOptions& o, Console& console, const lockstep::Outcome& outc
                                : lockstep::exit_code(outcome.verdict);
 }
 
+/// Where both sides come from, as far as they say.
+std::string provenance_of(const std::string& expected, const std::string& actual) {
+    const auto parsed = [](const std::string& text) {
+        const auto j = nlohmann::ordered_json::parse(text, nullptr, false);
+        return j.is_discarded() ? nlohmann::ordered_json() : j;
+    };
+    nlohmann::ordered_json j;
+    j["expected"] = parsed(expected);
+    j["actual"] = parsed(actual);
+    return j.dump();
+}
+
 /// Files of other formats, alignment and tolerances: in memory.
 int diff_in_memory(const DiffOptions& o, lockstep::Options& options,
                    const std::vector<analysis::Tolerance>& tolerances, Console& console) {
@@ -239,6 +255,7 @@ int diff_in_memory(const DiffOptions& o, lockstep::Options& options,
     adopt_dt(*expected, *actual);
     adopt_dt(*actual, *expected);
     Findings findings;
+    findings.provenance = provenance_of(expected->provenance, actual->provenance);
     for (const Side* side : {&*expected, &*actual})
         findings.notes.insert(findings.notes.end(), side->notes.begin(), side->notes.end());
     const std::string both = o.expected + " and " + o.actual;
@@ -348,6 +365,7 @@ int diff(const DiffOptions& o, Console& console) {
     }
     Findings findings;
     findings.notes = std::move(notes);
+    findings.provenance = provenance_of((*expected)->provenance(), (*actual)->provenance());
     if ((*expected)->n_steps() != (*actual)->n_steps())
         findings.notes.push_back(fmt::format("{} holds {} timesteps, {} holds {}", o.expected,
                                              (*expected)->n_steps(), o.actual,
@@ -410,7 +428,10 @@ void add_diff(CLI::App& app, int& exit_code, Console& console) {
                   "List the spikes before the divergence (traces hold no synapses)");
     cmd->add_flag("--json", o->json, "Print one JSON object instead of text");
     cmd->add_flag("-q,--quiet", console.quiet, "No progress");
-    cmd->callback([=, &exit_code, &console] { exit_code = diff(*o, console); });
+    cmd->callback([=, &exit_code, &console] {
+        o->waves.command = console.command_line;
+        exit_code = diff(*o, console);
+    });
 }
 
 }  // namespace spikelock::app

@@ -165,17 +165,10 @@ std::string provenance(const manifest::Manifest& m, const RunOptions& o, const E
     j["seed"] = m.stimulus.seed;
     j["stimulus"] = nlohmann::ordered_json::parse(describe_stimulus(m.stimulus, *e.stimulus));
     j["power_on_seed"] = m.power_on_seed;
-    nlohmann::ordered_json files = nlohmann::ordered_json::object();
     std::vector<std::pair<std::string, std::string>> all = host.files;
     all.insert(all.end(), e.files.begin(), e.files.end());
     all.insert(all.end(), golden.files.begin(), golden.files.end());
-    if (Result<std::string> hash = hash_file(m.path)) all.emplace_back(m.path, *hash);
-    for (const auto& [file, hash] : all) {
-        std::error_code code;
-        const fs::path relative = fs::relative(file, m.folder, code);
-        files[code ? file : relative.string()] = hash;
-    }
-    j["files"] = files;
+    j["files"] = nlohmann::ordered_json::parse(describe_files(m, std::move(all)));
     return j.dump();
 }
 

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
-#include "spikelock/base/hash.hpp"
 #include "spikelock/base/text.hpp"
 #include "wave_source.hpp"
 
@@ -49,17 +48,7 @@ int waves(const WavesOptions& o, Console& console) {
                                      "; choose another with --record FILE",
                                  file});
     }
-    nlohmann::ordered_json provenance;
-    provenance["spikelock"] = SPIKELOCK_VERSION;
-    provenance["command"] = console.command_line;
-    provenance["source"] = "waveform";
-    nlohmann::ordered_json files;
-    if (Result<std::string> hash = hash_file(o.how.manifest)) files[o.how.manifest] = *hash;
-    provenance["files"] = files;
-    // Hashing a waveform takes longer than reading it: its name and size have to do.
-    std::error_code error;
-    provenance["waveform"] = {{"name", o.file}, {"bytes", fs::file_size(o.file, error)}};
-    Result<WaveformSummary> summary = record_waveform(o.file, file, o.how, provenance.dump());
+    Result<WaveformSummary> summary = record_waveform(o.file, file, o.how);
     if (!summary) return console.fail(summary.error());
     // What the waveform does not tell is no match and no difference: exit code INCONCLUSIVE.
     const bool whole = summary->end.kind == trace::EndKind::Complete && summary->n_unknowns == 0;
@@ -109,7 +98,10 @@ void add_waves(CLI::App& app, int& exit_code, Console& console) {
     add_waveform_options(*cmd, o->how);
     cmd->add_option("--record", o->record, "Trace file (default spikelock-out/<waveform>.h5)");
     cmd->add_flag("--json", o->json, "Print one JSON object instead of text");
-    cmd->callback([=, &exit_code, &console] { exit_code = waves(*o, console); });
+    cmd->callback([=, &exit_code, &console] {
+        o->how.command = console.command_line;
+        exit_code = waves(*o, console);
+    });
 }
 
 }  // namespace spikelock::app

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "spikelock/base/hash.hpp"
@@ -105,6 +106,18 @@ std::string describe_stimulus(const manifest::StimulusSpec& spec, const trace::S
     }
     j["hashed_steps"] = steps;
     j["sha256"] = hash.hex();
+    return j.dump();
+}
+
+std::string describe_files(const manifest::Manifest& m,
+                           std::vector<std::pair<std::string, std::string>> files) {
+    nlohmann::ordered_json j = nlohmann::ordered_json::object();
+    if (Result<std::string> own = hash_file(m.path)) files.emplace_back(m.path, *own);
+    for (const auto& [file, hash] : files) {
+        std::error_code error;
+        const std::filesystem::path relative = std::filesystem::relative(file, m.folder, error);
+        j[error ? file : relative.string()] = hash;
+    }
     return j.dump();
 }
 

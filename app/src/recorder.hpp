@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "spikelock/lockstep/lockstep.hpp"
 #include "spikelock/manifest/manifest.hpp"
@@ -35,5 +37,10 @@ private:
 /// makes the same. Side bands are recorded this way unless they are asked for in full.
 /// @returns JSON text
 std::string describe_stimulus(const manifest::StimulusSpec& spec, const trace::Stimulus& stimulus);
+
+/// Files with their SHA-256, and the manifest with its own, named from the manifest's folder.
+/// @returns JSON text
+std::string describe_files(const manifest::Manifest& m,
+                           std::vector<std::pair<std::string, std::string>> files);
 
 }  // namespace spikelock::app

@@ -184,15 +184,7 @@ std::string provenance(const Subject& subject, const std::string& source, const 
     j["seed"] = m.stimulus.seed;
     j["stimulus"] =
         nlohmann::ordered_json::parse(describe_stimulus(m.stimulus, *subject.experiment.stimulus));
-    nlohmann::ordered_json files = nlohmann::ordered_json::object();
-    auto all = subject.experiment.files;
-    if (Result<std::string> own = hash_file(m.path)) all.emplace_back(m.path, *own);
-    for (const auto& [file, digest] : all) {
-        std::error_code error;
-        const fs::path relative = fs::relative(file, m.folder, error);
-        files[error ? file : relative.string()] = digest;
-    }
-    j["files"] = files;
+    j["files"] = nlohmann::ordered_json::parse(describe_files(m, subject.experiment.files));
     return j.dump();
 }
 

@@ -2,16 +2,20 @@
 #include "wave_source.hpp"
 
 #include <fmt/format.h>
+#include <isa-l/crc64.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "experiment.hpp"
+#include "recorder.hpp"
 #include "spikelock/base/text.hpp"
 #include "spikelock/bridge/fst/reader.hpp"
 #include "spikelock/bridge/fst/writer.hpp"
@@ -557,7 +561,31 @@ std::vector<trace::Sample> labelled_samples(std::span<const trace::Sample> seen,
     }
     return out;
 }
+/// The provenance with the file that was read. A source that ended early, and the process that
+/// reads an FST, leave the whole file to be read for it.
+std::string with_waveform(const std::string& provenance, const std::string& path,
+                          FileDigest digest) {
+    std::error_code error;
+    if (const std::uintmax_t size = fs::file_size(path, error); !error && size != digest.bytes) {
+        digest = {};
+        std::ifstream file(path, std::ios::binary);
+        std::vector<char> part(1 << 16);
+        while (file) {
+            file.read(part.data(), static_cast<std::streamsize>(part.size()));
+            digest.add(std::span(part).first(static_cast<std::size_t>(file.gcount())));
+        }
+    }
+    auto j = nlohmann::ordered_json::parse(provenance);
+    j["waveform"] = {
+        {"name", path}, {"bytes", digest.bytes}, {"crc64", fmt::format("{:016x}", digest.crc)}};
+    return j.dump();
+}
 }  // namespace
+
+void FileDigest::add(std::span<const char> part) {
+    crc = crc64_ecma_refl(crc, reinterpret_cast<const unsigned char*>(part.data()), part.size());
+    bytes += part.size();
+}
 
 bool is_waveform(const std::string& path) {
     for (const char* end : {".vcd", ".evcd", ".fst", ".vcd.gz", ".evcd.gz"})
@@ -585,10 +613,14 @@ Result<Waveform> open_waveform(const std::string& path, const WaveformOptions& o
     if (!m) return m.error();
     Result<Experiment> e = load_experiment(*m);
     if (!e) return e.error();
-    Result<std::unique_ptr<bridge::vcd::Reader>> reader =
-        ends_with(path, ".fst") ? bridge::fst::open(path) : bridge::vcd::Reader::open(path);
-    if (!reader) return reader.error();
     Waveform wave;
+    wave.digest = std::make_unique<FileDigest>();
+    bridge::vcd::ReaderOptions reading;
+    reading.watch = [digest = wave.digest.get()](std::span<const char> part) { digest->add(part); };
+    Result<std::unique_ptr<bridge::vcd::Reader>> reader =
+        ends_with(path, ".fst") ? bridge::fst::open(path)
+                                : bridge::vcd::Reader::open(path, reading);
+    if (!reader) return reader.error();
     Result<ObservationMap> map =
         map_observations(*m, e->network, (*reader)->header(), options.scope, wave.notes);
     if (!map) return map.error();
@@ -596,17 +628,23 @@ Result<Waveform> open_waveform(const std::string& path, const WaveformOptions& o
     how.first_time = options.first_time;
     wave.source = bridge::waves::WaveSource::create(std::move(*reader), std::move(*map), how);
     wave.labelled.assign(e->stimulus->samples().begin(), e->stimulus->samples().end());
+    nlohmann::ordered_json provenance;
+    provenance["spikelock"] = SPIKELOCK_VERSION;
+    provenance["command"] = options.command;
+    provenance["source"] = "waveform";
+    provenance["core"] = m->core.name;
+    provenance["files"] = nlohmann::ordered_json::parse(describe_files(*m, e->files));
+    wave.provenance = provenance.dump();
     return wave;
 }
 
 Result<WaveformSummary> record_waveform(const std::string& path, const std::string& trace_file,
-                                        const WaveformOptions& options,
-                                        const std::string& provenance) {
+                                        const WaveformOptions& options) {
     Result<Waveform> wave = open_waveform(path, options);
     if (!wave) return wave.error();
     bridge::waves::WaveSource& source = *wave->source;
     trace::WriterOptions how;
-    how.provenance = provenance;
+    how.provenance = wave->provenance;
     Result<std::unique_ptr<trace::TraceWriter>> writer =
         trace::TraceWriter::create(trace_file, source.shape(), how);
     if (!writer) return writer.error();
@@ -642,6 +680,10 @@ Result<WaveformSummary> record_waveform(const std::string& path, const std::stri
     if (!summary.end.text.empty()) summary.notes.push_back(path + ": " + summary.end.text);
     const auto samples = labelled_samples(source.samples(), wave->labelled, summary.n_steps);
     Status closed = (*writer)->add_samples(samples);
+    wave->source.reset();  // and with it whoever adds to the digest
+    if (closed)
+        closed = (*writer)->set_attribute("provenance",
+                                          with_waveform(wave->provenance, path, *wave->digest));
     if (closed) closed = (*writer)->close(summary.end.kind == trace::EndKind::Complete);
     if (!closed) return closed.error();
     return summary;
@@ -671,9 +713,11 @@ Result<std::unique_ptr<trace::RecordedTrace>> open_any_trace(const std::string& 
 }
 
 Result<trace::ExecutionTrace> load_waveform(const std::string& path, const WaveformOptions& options,
-                                            std::vector<std::string>& notes) {
+                                            std::vector<std::string>& notes,
+                                            std::string& provenance) {
     Result<std::unique_ptr<trace::RecordedTrace>> opened = open_any_trace(path, options, notes);
     if (!opened) return opened.error();
+    provenance = (*opened)->provenance();
     trace::ExecutionTrace whole((*opened)->shape(), (*opened)->first_step());
     for (;;) {
         auto got = (*opened)->read(4096);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct WaveformOptions {
     std::vector<std::string> set;  ///< manifest keys, "key.path=value"
     std::string scope;             ///< of the core in the waveform, "tb.dut"; empty: looked for
     std::optional<std::uint64_t> first_time;  ///< see bridge::waves::WaveOptions
+    std::string command;                      ///< as typed, for the provenance
     std::string temp_folder;  ///< where open_any_trace() puts a trace while it is read; empty: as
                               ///< the environment's TMPDIR says, else /tmp
 };
@@ -33,9 +35,19 @@ struct WaveformOptions {
 /// Whether a path is that of a waveform: .vcd, .evcd, .fst, or one of them with .gz.
 bool is_waveform(const std::string& path);
 
+/// Bytes of a file that were read, and their CRC-64 (that of xz): a SHA-256, as other files of a
+/// provenance have, would take ten times as long as reading the waveform does.
+struct FileDigest {
+    std::uint64_t bytes = 0;
+    std::uint64_t crc = 0;
+    void add(std::span<const char> part);
+};
+
 /// A waveform and what had to be assumed to read it.
 struct Waveform {
+    std::unique_ptr<FileDigest> digest;  ///< of what the source has read; outlives it
     std::unique_ptr<bridge::waves::WaveSource> source;
+    std::string provenance;               ///< JSON, without the digest
     std::vector<trace::Sample> labelled;  ///< samples of the manifest's stimulus
     std::vector<std::string> notes;       ///< the scope that was found, fields that are not shown
 };
@@ -66,11 +78,11 @@ struct WaveformSummary {
     std::vector<std::string> notes;  ///< with a line for each unknown, and for how it ended
 };
 
-/// Reads a waveform to its end and records it as a trace file.
+/// Reads a waveform to its end and records it as a trace file, with the hashes of all files that
+/// were read in its provenance.
 /// @errors those of open_waveform() and of the writer
 Result<WaveformSummary> record_waveform(const std::string& path, const std::string& trace_file,
-                                        const WaveformOptions& options,
-                                        const std::string& provenance = "{}");
+                                        const WaveformOptions& options);
 
 /// Opens a trace file, or a waveform by way of a temporary trace file.
 /// @param notes  gets what the caller should print
@@ -79,8 +91,10 @@ Result<std::unique_ptr<trace::RecordedTrace>> open_any_trace(const std::string& 
                                                              std::vector<std::string>& notes);
 
 /// The same, whole and in memory: for what is not compared as a stream.
+/// @param provenance  gets the trace's, as JSON
 Result<trace::ExecutionTrace> load_waveform(const std::string& path, const WaveformOptions& options,
-                                            std::vector<std::string>& notes);
+                                            std::vector<std::string>& notes,
+                                            std::string& provenance);
 
 /// Writes what a source yields as a VCD, or an FST where the path ends so.
 /// @errors those of the source and of the writers

@@ -7,6 +7,8 @@ FST, and by Icarus Verilog from a test bench of its own, must give what the host
 """
 import gzip
 import hashlib
+import json
+import lzma
 import os
 import pathlib
 import random
@@ -89,6 +91,13 @@ def read(wave, folder, *options):
     return got
 
 
+def crc64(path):
+    """The CRC-64 of a file as xz has it: behind the one block of its compressed form."""
+    packed = lzma.compress(path.read_bytes(), check=lzma.CHECK_CRC64, preset=0)
+    index = 4 * (int.from_bytes(packed[-8:-4], "little") + 1)
+    return packed[-12 - index - 8:-12 - index][::-1].hex()
+
+
 def edited(wave, folder, name, change):
     """A copy of a VCD in which one line is changed: the value of the potential shown last."""
     text = wave.read_bytes()
@@ -158,6 +167,17 @@ def main():
         facts = got.json()
         checks.equal((facts["timesteps"], facts["n_unknowns"], facts["end"]),
                      (STEPS, 0, "complete"), "waves says what it read")
+
+        # Where it comes from, with hashes that other tools make too.
+        with h5py.File(folder / "out.h5") as file:
+            about = json.loads(file.attrs["provenance"])
+        checks.equal(about["waveform"], {"name": str(wave), "bytes": wave.stat().st_size,
+                                         "crc64": crc64(wave)}, "the waveform's checksum")
+        checks.equal(about["files"]["cosim.toml"],
+                     hashlib.sha256(MANIFEST.read_bytes()).hexdigest(), "the manifest's hash")
+        checks.that("digits.nir" in about["files"], "the network is named too")
+        got = tool.run("diff", trace, fst, "--manifest", MANIFEST, "--json").json()["provenance"]
+        checks.equal(got["actual"]["waveform"]["crc64"], crc64(fst), "diff tells of an FST's")
 
         # The other way round: a trace written as a waveform shows what the trace holds.
         shown = folder / "shown.vcd"

@@ -30,9 +30,9 @@ constexpr std::uint32_t kMostSteps = 16384;      // per chunk, for very narrow o
 constexpr std::uint64_t kMostBuffered = 2ULL << 30;
 constexpr std::size_t kSpikesPerChunk = 8192;  // of the SONATA view
 
-constexpr std::array<std::string_view, 10> kOwnAttributes = {
-    "format", "format_version", "complete",   "n_neurons", "n_steps", "first_step",
-    "dt",     "shape",          "provenance", "n_samples"};
+constexpr std::array<std::string_view, 9> kOwnAttributes = {
+    "format", "format_version", "complete", "n_neurons", "n_steps", "first_step",
+    "dt",     "shape",          "n_samples"};
 
 // Spikes of one population for the SONATA view.
 struct SonataPopulation {

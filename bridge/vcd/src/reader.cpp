@@ -679,7 +679,7 @@ std::vector<Simd> available_simd() {
 
 Result<std::unique_ptr<Reader>> Reader::open(const std::string& path,
                                              const ReaderOptions& options) {
-    Result<std::unique_ptr<Input>> input = detail::open_file(path);
+    Result<std::unique_ptr<Input>> input = detail::open_file(path, {true, options.watch});
     if (!input) return input.error();
     return opened(std::make_unique<TextReader>(std::move(*input), path, std::span<const char>(),
                                                TextReader::Origin::File, options));

@@ -12,6 +12,8 @@
 #include <fstream>
 #include <string>
 
+#include "spikelock/base/random.hpp"
+
 using namespace spikelock;
 using namespace spikelock::bridge::vcd;
 
@@ -233,6 +235,67 @@ TEST_CASE("vcd/gzip: a damaged or short file is an error", "[vcd][unit]") {
     CHECK(cut.error().code == Errc::Truncated);
     std::filesystem::remove(path);
     CHECK(read_history(path, "tb.clk").error().code == Errc::NotFound);
+}
+
+TEST_CASE("vcd/gzip: the same as plain, whatever the members; damage gives an error",
+          "[vcd][property]") {
+    const std::string path = temporary("members.vcd.gz");
+    std::string text = std::string(kHeader) + "#0\n";
+    for (int i = 0; i < 400000; ++i)  // more than is decompressed ahead
+        text += "#" + std::to_string(i + 1) + "\n" + (i * i % 7 < 3 ? "1!\n" : "0!\n");
+    const std::string plain = temporary("plain.vcd");
+    std::ofstream(plain) << text;
+    const auto want = read_history(plain, "tb.clk");
+    REQUIRE(want);
+    for (const std::size_t member : {text.size(), text.size() / 3, std::size_t{50000}}) {
+        std::filesystem::remove(path);
+        for (std::size_t at = 0; at < text.size(); at += member) {
+            gzFile packed = gzopen(path.c_str(), "ab1");
+            const std::string part = text.substr(at, member);
+            gzwrite(packed, part.data(), static_cast<unsigned>(part.size()));
+            gzclose(packed);
+        }
+        std::uint64_t watched = 0;
+        ReaderOptions options;
+        options.watch = [&](std::span<const char> bytes) { watched += bytes.size(); };
+        auto reader = Reader::open(path, options);
+        REQUIRE(reader);
+        for (;;) {
+            auto batch = (*reader)->next();
+            REQUIRE(batch);
+            if (batch->empty()) break;
+        }
+        CHECK(watched == std::filesystem::file_size(path));
+        CHECK((*reader)->bytes_read() == text.size());
+        const auto got = read_history(path, "tb.clk");
+        REQUIRE(got);
+        CHECK(got->times == want->times);
+        CHECK(got->values == want->values);
+        // Left in the middle: the thread ends with the reader.
+        auto left = Reader::open(path);
+        REQUIRE(left);
+    }
+    // The last file, with a byte changed: what is wrong is told, with the file.
+    std::ifstream in(path, std::ios::binary);
+    const std::string good{std::istreambuf_iterator<char>(in), {}};
+    const CounterRandom random(3, 0);
+    int found = 0;
+    for (std::uint64_t k = 0; k < 60; ++k) {
+        std::string bad = good;
+        char& byte = bad[random.below(static_cast<std::uint32_t>(bad.size()), k, 0)];
+        byte = static_cast<char>(byte ^ (1 << random.below(8, k, 1)));
+        std::ofstream(path, std::ios::binary) << bad;
+        const auto got = read_history(path, "tb.clk");
+        if (got) {
+            CHECK(got->values == want->values);  // a bit of a header that says nothing
+            continue;
+        }
+        ++found;
+        CHECK(got.error().where.find("members.vcd.gz") != std::string::npos);
+    }
+    CHECK(found > 50);
+    std::filesystem::remove(path);
+    std::filesystem::remove(plain);
 }
 
 TEST_CASE("vcd/memory: a long value needs room for itself only", "[vcd][unit]") {

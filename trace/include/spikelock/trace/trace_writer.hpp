@@ -68,7 +68,8 @@ public:
     /// Adds samples, in order.
     virtual Status add_samples(std::span<const Sample> samples) = 0;
     virtual Status add_expected_differences(std::span<const ExpectedDifference> differences) = 0;
-    /// Sets a string attribute of the file (verdict, divergence as JSON); replaces an earlier one.
+    /// Sets a string attribute of the file (verdict, divergence as JSON); replaces an earlier one,
+    /// as "provenance" does what the options gave.
     /// @errors Errc::BadConfig for a name that the format uses itself
     virtual Status set_attribute(const std::string& name, std::string_view text) = 0;
     /// Brings the file to a readable state now. append() does so about once a second.

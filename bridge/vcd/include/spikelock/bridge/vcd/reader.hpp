@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -30,6 +31,9 @@ struct ReaderOptions {
     /// batch means that there is nothing more for now. Not for gzip.
     bool growing = false;
     std::size_t buffer_bytes = 256 << 10;  ///< read at once, at least 4096
+    /// Is given all bytes of the file as they are stored, in order, for a checksum. Of a compressed
+    /// file another thread calls it; it has returned for the last time when next() gives the end.
+    std::function<void(std::span<const char>)> watch{};
 };
 
 /// Bytes in order, from wherever.
@@ -44,7 +48,8 @@ public:
 };
 
 /// Streams a value change dump, plain or compressed by gzip: four-state and extended VCD.
-/// Memory depends on the header and on the longest value, not on the length of the file.
+/// Memory depends on the header and on the longest value, not on the length of the file. A
+/// compressed file is decompressed by a thread of the reader's own.
 /// Total: any bytes give a result or an Error whose `where` is file:line:column and whose message
 /// holds the byte offset. One thread uses a reader at a time; distinct readers are independent.
 /// @source IEEE 1800-2017, 21.7
