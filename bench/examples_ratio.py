@@ -81,9 +81,7 @@ def parallel_q88(path, network):
     stimulus = example_common.CurrentStimulus(64, 100, 900)
     steps = 2000000
     with open(path, "wb") as file:
-        array.array("Q", [64, 2048, steps]).tofile(file)
-        for t in range(2048):
-            array.array("h", stimulus.at(t)).tofile(file)
+        array.array("Q", [64, steps, 100, 900, stimulus.key]).tofile(file)
     return [f"stimulus.steps={steps}"]
 
 

@@ -53,15 +53,23 @@ using ColumnOp = void (*)(std::int64_t* d, const std::int64_t* a, const std::int
                           const std::int64_t* c, std::size_t n, std::int64_t k0,
                           std::int64_t k1) noexcept;
 
+/// d[n] = base[n] - spread + a random number in 0..2*spread, of lane n.
+/// @param random_row  of base/random.hpp's CounterRandom
+using SpreadOp = void (*)(std::int32_t* d, const std::int32_t* base, std::size_t n,
+                          std::uint64_t random_row, std::int32_t spread) noexcept;
+
 /// One instruction set's implementation.
 struct ColumnOps {
     const char* name;
     std::array<ColumnOp, kOpCodes> of{};
+    SpreadOp spread = nullptr;
 };
 
 const ColumnOps& column_ops_generic() noexcept;
 /// nullptr where not compiled in or where this CPU does not run them.
 const ColumnOps* column_ops_avx2() noexcept;
 const ColumnOps* column_ops_avx512() noexcept;
+/// The fastest that this CPU runs.
+const ColumnOps& column_ops_best() noexcept;
 
 }  // namespace spikelock::golden::detail

@@ -2,6 +2,7 @@
 // The body that each column_ops_<set>.cpp compiles with its own target; rules as in
 // kernels_body.hpp.
 #include "column_ops.hpp"
+#include "spikelock/base/random.hpp"
 
 #define SPIKELOCK_INLINE [[gnu::always_inline]] inline
 #if defined(__clang__)
@@ -91,6 +92,17 @@ SPIKELOCK_KERNEL_TARGET void apply(I* d, const I* a, const I* b, const I* c, std
     for (std::size_t i = 0; i < n; ++i) d[i] = compute<Code>(a[i], b[i], c[i], k0, k1);
 }
 
+SPIKELOCK_KERNEL_TARGET inline void spread_row(std::int32_t* d, const std::int32_t* base,
+                                               std::size_t n, U random_row,
+                                               std::int32_t spread) noexcept {
+    const U range = 2 * static_cast<U>(spread) + 1;
+    SPIKELOCK_INDEPENDENT
+    for (std::size_t i = 0; i < n; ++i) {
+        const U drawn = (CounterRandom::lane_bits(random_row, i) >> 32) * range >> 32;
+        d[i] = static_cast<std::int32_t>(base[i] + static_cast<I>(drawn) - spread);
+    }
+}
+
 template <std::size_t Index>
 constexpr void fill(std::array<ColumnOp, kOpCodes>& table) noexcept {
     table[Index] = &apply<static_cast<OpCode>(Index)>;
@@ -98,7 +110,7 @@ constexpr void fill(std::array<ColumnOp, kOpCodes>& table) noexcept {
 }
 
 constexpr ColumnOps make_ops(const char* name) noexcept {
-    ColumnOps ops{name, {}};
+    ColumnOps ops{name, {}, &spread_row};
     fill<0>(ops.of);
     return ops;
 }

@@ -10,4 +10,10 @@ const ColumnOps& column_ops_generic() noexcept {
     return kOps;
 }
 
+const ColumnOps& column_ops_best() noexcept {
+    if (const ColumnOps* ops = column_ops_avx512()) return *ops;
+    if (const ColumnOps* ops = column_ops_avx2()) return *ops;
+    return column_ops_generic();
+}
+
 }  // namespace spikelock::golden::detail

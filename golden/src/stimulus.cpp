@@ -9,6 +9,7 @@
 #include <limits>
 #include <utility>
 
+#include "column_ops.hpp"
 #include "spikelock/base/assert.hpp"
 #include "spikelock/base/random.hpp"
 
@@ -217,17 +218,14 @@ public:
         out.event_begin.resize(std::size_t{count} + 1, 0);
         trace::SideBand band{"i_in", static_cast<std::uint32_t>(current_.size()), {}};
         band.values.resize(current_.size() * count);
-        const auto range = static_cast<std::uint32_t>(2 * std::int64_t{noise_} + 1);
         std::int32_t* row = band.values.data();
         for (std::uint64_t t = first; t < first + count; ++t, row += current_.size()) {
             if (noise_ == 0) {
                 std::copy(current_.begin(), current_.end(), row);
                 continue;
             }
-            for (std::size_t n = 0; n < current_.size(); ++n) {
-                const std::int64_t offset = std::int64_t{random_.below(range, t, n)} - noise_;
-                row[n] = static_cast<std::int32_t>(current_[n] + offset);
-            }
+            detail::column_ops_best().spread(row, current_.data(), current_.size(), random_.row(t),
+                                             noise_);
         }
         out.side_bands.push_back(std::move(band));
         return out;

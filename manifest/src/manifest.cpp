@@ -40,6 +40,7 @@ CoreSpec read_core(Section s, const std::string& folder) {
                                     : s.list("waivers");
     core.language = s.text("language", core.language);
     core.assertions = s.flag("assertions", core.assertions);
+    core.plain_eval = s.flag("plain_eval", core.plain_eval);
     core.lint = s.flag("lint", core.lint);
     core.cxx = s.text("cxx");
     core.optimise = s.text("optimise", core.optimise);
@@ -671,49 +672,59 @@ Result<Manifest> load_manifest(const std::string& path, const std::vector<std::s
     }
 }
 
-std::vector<std::string> Manifest::signal_names() const {
+namespace {
+/// Sorted, each once, without those that are no signals.
+std::vector<std::string> signals_only(std::vector<std::string> names, const Manifest& m) {
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    std::erase_if(names, [&](const std::string& name) {
+        return name.empty() || name == "i" || name == "n" || m.core.parameters.contains(name);
+    });
+    return names;
+}
+}  // namespace
+
+std::vector<std::string> Manifest::driven_names() const {
     std::vector<std::string> names = {clock};
     for (const ExtraClockSpec& extra : extra_clocks) names.push_back(extra.port);
-    if (config) {
-        for (const std::string* name :
-             {&config->write, &config->address, &config->data, &config->read_data})
+    if (config)
+        for (const std::string* name : {&config->write, &config->address, &config->data})
             add_driven(names, *name);
-    }
     for (const auto* list : {&startup, &clear})
-        for (const StartupStep& step : *list) {
+        for (const StartupStep& step : *list)
             if (step.kind != StartupStep::Kind::Call) add_driven(names, step.signal);
-            add_names(names, step.until);
-        }
-    for (const MapSpec& map : maps) names.push_back(map.memory);
     add_driven(names, timestep.start);
     add_driven(names, timestep.tick);
-    for (const std::string& text : timestep.quiet) add_driven(names, text);
-    add_names(names, timestep.done);
-    add_names(names, timestep.idle);
     for (const InputSpec& input : inputs) {
         add_driven(names, input.valid);
         add_driven(names, input.address);
-        add_names(names, input.ready);
         add_names(names, input.bits);
     }
+    for (const SideBandSpec& band : side_bands) add_names(names, band.target);
+    for (const ObserveSpec& o : observe) add_driven(names, o.ready);
+    return signals_only(std::move(names), *this);
+}
+
+std::vector<std::string> Manifest::signal_names() const {
+    std::vector<std::string> names = driven_names();
+    if (config) add_driven(names, config->read_data);
+    for (const auto* list : {&startup, &clear})
+        for (const StartupStep& step : *list) add_names(names, step.until);
+    for (const MapSpec& map : maps) names.push_back(map.memory);
+    for (const std::string& text : timestep.quiet) add_driven(names, text);
+    add_names(names, timestep.done);
+    add_names(names, timestep.idle);
+    for (const InputSpec& input : inputs) add_names(names, input.ready);
     for (const TakenSpec& t : taken) {
         add_names(names, t.valid);
         add_names(names, t.index);
     }
     for (const std::string& name : adapter.signals) names.push_back(name);
-    for (const SideBandSpec& band : side_bands) add_names(names, band.target);
-    for (const ObserveSpec& o : observe) {
+    for (const ObserveSpec& o : observe)
         for (const Expression* e :
              {&o.value, &o.trigger, &o.valid, &o.index, &o.timestep, &o.marker})
             add_names(names, *e);
-        add_driven(names, o.ready);
-    }
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    std::erase_if(names, [&](const std::string& name) {
-        return name.empty() || name == "i" || name == "n" || core.parameters.contains(name);
-    });
-    return names;
+    return signals_only(std::move(names), *this);
 }
 
 }  // namespace spikelock::manifest

@@ -41,6 +41,14 @@
 
 using namespace spikelock::sim;
 
+/// No input but the clock has changed since the last eval: what follows the inputs alone need not
+/// be computed again. The model's code asks for it (sim/src/input_logic.hpp).
+extern bool spikelock_inputs_settled;
+bool spikelock_inputs_settled = false;
+
+// Verilator generates it with the model; its header does not say so.
+void Vdut___024root___eval_settle(Vdut___024root* root);
+
 namespace {
 
 [[noreturn]] void leave(int code) {
@@ -69,9 +77,26 @@ struct Part {
     Expr trigger;
     std::int32_t shown = -1;  // index of what it must show; -1: always shows all
     // How it is read.
-    enum class Gather : std::uint8_t { Table, Copy, Strided, Bits, Expressions } gather = {};
+    enum class Gather : std::uint8_t { Table, Copy, Regular, Bits, Choices, Expressions };
+    Gather gather = {};
     const std::uint8_t* base = nullptr;
-    std::uint32_t stride = 0;
+    // Regular: whole signals of the field's storage, in few runs of equally distant ones.
+    // (Verilator cuts a module's members into groups, each with an alignment.)
+    struct Run {
+        const std::uint8_t* base = nullptr;
+        std::ptrdiff_t stride = 0;
+        std::uint32_t count = 0;
+    };
+    std::vector<Run> runs;
+    std::uint64_t mask = 0;
+    std::uint64_t sign = 0;  // the sign bit; 0 where unsigned
+    // Choices: a value behind a valid or a dirty bit, without what else an expression needs.
+    struct Choice {
+        Field condition;
+        Field value;
+        std::uint64_t otherwise = 0;
+    };
+    std::vector<Choice> choices;
     std::vector<Field> table;
     std::vector<Expr> expressions;
 };
@@ -427,17 +452,7 @@ private:
             e.code.push_back(parse_token(token, in));
         }
         if (e.code.empty() || e.code.size() > 60) throw std::string("expression too long");
-        const Field& first = e.code[0].field;
-        const bool one_bit = e.code[0].op == Expr::Op::Load && first.width == 1 &&
-                             first.bytes == 1 && first.lsb == 0;
-        if (e.code.size() == 1 && e.code[0].op == Expr::Op::Load) {
-            e.simple = true;
-            e.field = first;
-            if (one_bit) e.bit = first.data;
-        } else if (e.code.size() == 2 && one_bit && e.code[1].op == Expr::Op::LogicNot) {
-            e.bit = first.data;
-            e.invert = 1;
-        }
+        e.prepare();
         return e;
     }
     Step parse_step(const std::string& kind, std::istream& in) {
@@ -767,6 +782,12 @@ private:
     void choose_gather(Part& p) const {
         if (!p.expressions.empty()) {
             p.gather = Part::Gather::Expressions;
+            if (!std::all_of(p.expressions.begin(), p.expressions.end(),
+                             [](const Expr& e) { return e.is_choice(); }))
+                return;
+            p.gather = Part::Gather::Choices;
+            for (const Expr& e : p.expressions)
+                p.choices.push_back({e.code[0].field, e.code[1].field, e.code[2].value});
             return;
         }
         p.base = p.table[0].data;
@@ -780,17 +801,27 @@ private:
             p.gather = Part::Gather::Copy;
             return;
         }
-        if (p.table.size() < 2 || p.table[0].width != o.bytes * 8) return;
-        const auto stride = p.table[1].data - p.table[0].data;
-        for (std::size_t i = 0; i < p.table.size(); ++i)
-            if (p.table[i].lsb != 0 || p.table[i].bytes != o.bytes ||
-                p.table[i].width != p.table[0].width ||
-                p.table[i].data != p.table[0].data + static_cast<std::ptrdiff_t>(i) * stride)
+        if (o.bits < p.table[0].width) return;
+        for (const Field& field : p.table) {
+            if (field.lsb != 0 || field.bytes != o.bytes || field.width != p.table[0].width) {
+                p.runs.clear();
                 return;
-        if (stride > 0) {
-            p.gather = Part::Gather::Strided;
-            p.stride = static_cast<std::uint32_t>(stride);
+            }
+            Part::Run* const run = p.runs.empty() ? nullptr : &p.runs.back();
+            if (run && run->count == 1) run->stride = field.data - run->base;
+            if (run &&
+                field.data == run->base + static_cast<std::ptrdiff_t>(run->count) * run->stride)
+                ++run->count;
+            else
+                p.runs.push_back({field.data, o.bytes, 1});
         }
+        if (p.runs.size() * 8 > p.table.size() + 8) {
+            p.runs.clear();
+            return;
+        }
+        p.gather = Part::Gather::Regular;
+        p.mask = p.table[0].mask();
+        p.sign = o.is_signed ? 1ULL << (o.bits - 1) : 0;
     }
 
     // ---- clocks
@@ -959,6 +990,9 @@ private:
         for (const Strobe::Value& v : s.values)
             put_value(fields_[v.field], row->fields[v.field], neuron, v.value.eval());
     }
+    /// What follows from state that was written by the back door: the model looks only at changes
+    /// of its inputs and at edges.
+    void settle() { Vdut___024root___eval_settle(model_->rootp); }
     void tick_low() {
         if (__builtin_expect(!extra_clocks_.empty(), 0)) {
             for (const Edges& edges : before_rise_[clocks_ % before_rise_.size()]) {
@@ -1090,13 +1124,26 @@ private:
         }
     }
     /// A clock in which nothing but plain strobes is looked at.
+    void eval_settled() {
+        spikelock_inputs_settled = true;
+        model_->eval();
+        spikelock_inputs_settled = false;
+    }
+    /// A rising edge after a tick_low() since which no input was written.
+    void tick_high_settled() {
+        if (__builtin_expect(!extra_clocks_.empty(), 0)) return tick_high();
+        *clock_ = 1;
+        eval_settled();
+        context_.timeInc(1);
+        ++clocks_;
+    }
     void fast_clock() {
         tick_low();
         for (std::size_t i = 0; i < n_strobes_; ++i)
             if (__builtin_expect(valid_bits_[i] ? *valid_bits_[i] & 1 : strobes_[i].valid.test(),
                                  0))
                 take(strobes_[i]);
-        tick_high();
+        tick_high_settled();
         beat();
     }
     /// A clock of start-up: nothing is observed.
@@ -1172,7 +1219,7 @@ private:
                 for (Strobe& s : strobes_)
                     if (s.valid.test()) take(s);
                 const bool done = watch.test();
-                tick_high();
+                tick_high_settled();
                 beat();
                 if (over_limit()) return false;
                 if (done) return true;
@@ -1191,6 +1238,7 @@ private:
         for (;;) {
             *clock = 0;
             model->eval();
+            spikelock_inputs_settled = true;  // until the loop ends: nothing here writes an input
             context->timeInc(1);
             for (std::size_t i = 0; i < strobes; ++i)
                 if (__builtin_expect(*valid[i] & 1, 0)) take(strobes_[i]);
@@ -1204,10 +1252,14 @@ private:
                 clocks_ = clocks;
                 shared_->heartbeat.store(clocks, std::memory_order_relaxed);
                 check_simulator();
-                if (over_limit()) return false;
+                if (over_limit()) {
+                    spikelock_inputs_settled = false;
+                    return false;
+                }
                 check = std::min(deadline_, clocks + 4096);
             }
         }
+        spikelock_inputs_settled = false;
         clocks_ = clocks;
         return !stop_ || !over_limit();
     }
@@ -1357,8 +1409,15 @@ private:
                     std::memcpy(to + std::size_t{p.begin} * o.bytes, p.base,
                                 std::size_t{n} * o.bytes);
                     break;
-                case Part::Gather::Strided:
-                    read_strided(p, to + std::size_t{p.begin} * o.bytes, n, o.bytes);
+                case Part::Gather::Regular:
+                    read_regular(p, to + std::size_t{p.begin} * o.bytes, o.bytes);
+                    break;
+                case Part::Gather::Choices:
+                    for (std::uint32_t i = 0; i < n; ++i) {
+                        const Part::Choice& c = p.choices[i];
+                        put_value(o, to, p.begin + i,
+                                  c.condition.load() ? c.value.load() : c.otherwise);
+                    }
                     break;
                 case Part::Gather::Expressions:
                     for (std::uint32_t i = 0; i < n; ++i)
@@ -1388,28 +1447,57 @@ private:
             if (fired != 0) mark_spike(row, p.begin + i, false);
         }
     }
-    static void read_strided(const Part& p, std::byte* to, std::uint32_t n, std::uint32_t bytes) {
-        const std::uint8_t* from = p.base;
-        for (std::uint32_t i = 0; i < n; ++i, from += p.stride, to += bytes)
-            std::memcpy(to, from, bytes);
+    static void read_regular(const Part& p, std::byte* to, std::uint32_t bytes) {
+        switch (bytes) {
+            case 1:
+                return read_runs<std::uint8_t>(p, to);
+            case 2:
+                return read_runs<std::uint16_t>(p, to);
+            case 4:
+                return read_runs<std::uint32_t>(p, to);
+            default:
+                return read_runs<std::uint64_t>(p, to);
+        }
     }
-    /// Rows that the next timestep reads and writes come into the cache while the core computes
-    /// this one: the tool used their lines last, on another processor.
-    static void prefetch_row(const std::byte* row, std::uint64_t bytes, bool to_write) {
+    /// Strides that are known here become vector code: a signal of each instance alone, or in pairs
+    /// with another one.
+    template <typename Word>
+    static void read_runs(const Part& p, std::byte* to) {
+        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(Word));
+        for (const Part::Run& run : p.runs) {
+            if (run.stride == size)
+                read_run<Word>(p, run, to, std::integral_constant<std::ptrdiff_t, size>());
+            else if (run.stride == 2 * size)
+                read_run<Word>(p, run, to, std::integral_constant<std::ptrdiff_t, 2 * size>());
+            else
+                read_run<Word>(p, run, to, run.stride);
+            to += run.count * sizeof(Word);
+        }
+    }
+    template <typename Word, typename Stride>
+    static void read_run(const Part& p, const Part::Run& run, std::byte* to, Stride stride) {
+        const auto mask = static_cast<Word>(p.mask);
+        const auto sign = static_cast<Word>(p.sign);
+        const std::uint8_t* const base = run.base;
+        const std::uint32_t count = run.count;
+        for (std::uint32_t i = 0; i < count; ++i) {
+            Word word;
+            std::memcpy(&word, base + static_cast<std::ptrdiff_t>(i) * stride, sizeof word);
+            word = static_cast<Word>(static_cast<Word>((word & mask) ^ sign) - sign);
+            std::memcpy(to + i * sizeof word, &word, sizeof word);
+        }
+    }
+    /// Rows that the next timestep writes come into the cache while the core computes this one: the
+    /// tool used their lines last, on another processor. (What is read comes in order, which the
+    /// processor sees by itself.)
+    void prefetch_next() {
         constexpr std::uint64_t kLine = 64;
         constexpr std::uint64_t kMost = 64 * kLine;  // the rest, the processor sees coming
-        for (std::uint64_t at = 0; at < std::min(bytes, kMost); at += kLine)
-            to_write ? __builtin_prefetch(row + at, 1) : __builtin_prefetch(row + at, 0);
-    }
-    void prefetch_next(const std::byte* side_bands, std::uint32_t step, std::uint32_t n_steps) {
-        const std::byte* at = side_bands;
-        for (const SideBandTarget& band : side_bands_) {
-            const std::uint64_t row = static_cast<std::uint64_t>(band.width) * band.element_bytes;
-            prefetch_row(at + row * (step + 1), row, false);
-            at += align_up(row * n_steps, 8);
+        for (std::size_t f = 0; f < fields_.size(); ++f) {
+            const std::byte* const row = now_->fields[f] + fields_[f].row_bytes;
+            const std::uint64_t bytes = std::min(fields_[f].row_bytes, kMost);
+            for (std::uint64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(row + at, 1);
         }
-        for (std::size_t f = 0; f < fields_.size(); ++f)
-            prefetch_row(now_->fields[f] + fields_[f].row_bytes, fields_[f].row_bytes, true);
     }
     void run_clocked() {
         for (std::uint32_t i = 0; i + 1 < clocks_per_step_; ++i) fast_clock();
@@ -1421,7 +1509,7 @@ private:
             for (std::size_t i = 0; i < n_strobes_; ++i)
                 if (strobes_[i].valid.test()) take(strobes_[i]);
             for (const Part& p : parts_) read_part(p);
-            tick_high();
+            tick_high_settled();
         }
         if ((clocks_ & 0x3ff) == 0) shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
     }
@@ -1783,8 +1871,7 @@ private:
             begin_timestep();
             if (!stop_) {
                 if (!side_bands_.empty()) apply_side_bands(at, step, header.n_steps);
-                if (kind_ == Kind::Clocked && !full_ && step + 1 < header.n_steps)
-                    prefetch_next(at, step, header.n_steps);
+                if (kind_ == Kind::Clocked && !full_ && step + 1 < header.n_steps) prefetch_next();
                 bands_at_ = at;
                 bands_step_ = step;
                 bands_steps_ = header.n_steps;
@@ -1877,15 +1964,18 @@ private:
             } catch (const std::string& what) {
                 fail(what + "; is it in [adapter] signals?");
             }
+            const Signal& s = signals_.back();
+            if (s.words == 1) set_place(signals_.size() - 1, s.data, std::min(s.word_bytes, 8U));
             return static_cast<spikelock::adapter::Signal>(signals_.size() - 1);
         }
-        std::uint64_t get(spikelock::adapter::Signal signal, std::uint32_t word, std::uint32_t lsb,
-                          std::uint32_t width) const override {
+        std::uint64_t bits(spikelock::adapter::Signal signal, std::uint32_t word, std::uint32_t lsb,
+                           std::uint32_t width) const override {
             return bits_of(signal, word, lsb, width).load();
         }
         void set(spikelock::adapter::Signal signal, std::uint64_t value, std::uint32_t word,
                  std::uint32_t lsb, std::uint32_t width) override {
             bits_of(signal, word, lsb, width).store(value);
+            host_.settle();
         }
         bool drain() const override { return host_.drain_; }
         void gap() override {
@@ -2135,6 +2225,7 @@ private:
                         field_of(signals_.at(cells[i].signal), cells[i].word, cells[i].lsb,
                                  cells[i].width)
                             .store(cells[i].data);
+                    settle();
                     reply(Msg::Ok, "");
                     break;
                 }

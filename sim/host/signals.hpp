@@ -144,6 +144,26 @@ struct Expr {
         return __builtin_expect(bit != nullptr, 1) ? ((*bit ^ invert) & 1) != 0 : eval() != 0;
     }
 
+    /// Finds the quick ways; to be called when `code` is complete.
+    void prepare() {
+        const bool loads = code[0].op == Op::Load;
+        const bool one_bit =
+            loads && code[0].field.width == 1 && code[0].field.bytes == 1 && code[0].field.lsb == 0;
+        if (code.size() == 1 && loads) {
+            simple = true;
+            field = code[0].field;
+            if (one_bit) bit = field.data;
+        } else if (code.size() == 2 && one_bit && code[1].op == Op::LogicNot) {
+            bit = code[0].field.data;
+            invert = 1;
+        }
+    }
+    /// Whether this is `field ? field : constant`.
+    bool is_choice() const {
+        return code.size() == 4 && code[0].op == Op::Load && code[1].op == Op::Load &&
+               code[2].op == Op::Const && code[3].op == Op::Select;
+    }
+
 private:
     __attribute__((noinline)) std::uint64_t run() const {
         std::uint64_t stack[64];

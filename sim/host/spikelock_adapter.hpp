@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -89,8 +90,31 @@ public:
 
     // Back door, for signals that [adapter] signals lists.
     virtual Signal signal(std::string_view name) = 0;  ///< look up once
-    virtual std::uint64_t get(Signal signal, std::uint32_t word = 0, std::uint32_t lsb = 0,
-                              std::uint32_t width = 0) const = 0;  ///< width 0: all, at most 64
+    std::uint64_t get(Signal signal) const {           ///< all of it, at most 64 bits
+        const auto n = static_cast<std::size_t>(signal);
+        if (n < places_.size() && places_[n].bytes > 0) {
+            std::uint64_t value = 0;
+            switch (places_[n].bytes) {
+                case 1:
+                    return *places_[n].data;
+                case 2:
+                    std::memcpy(&value, places_[n].data, 2);
+                    return value;
+                case 4:
+                    std::memcpy(&value, places_[n].data, 4);
+                    return value;
+                default:
+                    std::memcpy(&value, places_[n].data, 8);
+                    return value;
+            }
+        }
+        return bits(signal, 0, 0, 0);
+    }
+    /// A bit field of a word; width 0: the rest of it, at most 64 bits.
+    std::uint64_t get(Signal signal, std::uint32_t word, std::uint32_t lsb = 0,
+                      std::uint32_t width = 0) const {
+        return bits(signal, word, lsb, width);
+    }
     virtual void set(Signal signal, std::uint64_t value, std::uint32_t word = 0,
                      std::uint32_t lsb = 0, std::uint32_t width = 0) = 0;
 
@@ -113,6 +137,20 @@ public:
 
 protected:
     virtual const char* wait_text(const char* text) = 0;
+    virtual std::uint64_t bits(Signal signal, std::uint32_t word, std::uint32_t lsb,
+                               std::uint32_t width) const = 0;
+    /// Where a signal that is no array lies: what get() needs most often, without a call.
+    void set_place(std::size_t signal, const std::uint8_t* data, std::uint32_t bytes) {
+        if (places_.size() <= signal) places_.resize(signal + 1);
+        places_[signal] = {data, bytes};
+    }
+
+private:
+    struct Place {
+        const std::uint8_t* data = nullptr;
+        std::uint32_t bytes = 0;  ///< 0: look it up
+    };
+    std::vector<Place> places_;
 };
 
 /// What an adapter implements. One object lives as long as the host.

@@ -14,6 +14,7 @@
 #include "build_error.hpp"
 #include "check_names.hpp"
 #include "host_sources.hpp"
+#include "input_logic.hpp"
 #include "process.hpp"
 #include "spikelock/base/hash.hpp"
 
@@ -95,18 +96,23 @@ std::string port_table(const std::vector<Port>& ports) {
 }
 
 /// Verilator configuration that makes the manifest's inner signals visible: those with a dot in any
-/// module, others in the top module, where they are no ports.
+/// module, others in the top module, where they are no ports. Only signals that the host drives are
+/// writable, since all that depends on such a one is computed anew in every eval: a third of the
+/// speed of a core with its state in memories. After a back-door write the host settles the model.
 std::string control_file(const Manifest& m, const std::vector<Port>* ports) {
     std::ostringstream out;
     out << "`verilator_config\n";
+    const std::vector<std::string> driven = m.driven_names();
     for (const std::string& name : m.signal_names()) {
         const std::size_t dot = name.rfind('.');
         const bool top = dot == std::string::npos;
         if (top && (!ports || std::any_of(ports->begin(), ports->end(),
                                           [&](const Port& p) { return p.name == name; })))
             continue;
-        out << "public_flat_rw -module \"" << (top ? m.core.top : "*") << "\" -var \""
-            << (top ? name : name.substr(dot + 1)) << "\"\n";
+        const bool writable = std::binary_search(driven.begin(), driven.end(), name);
+        out << (writable ? "public_flat_rw" : "public_flat_rd") << " -module \""
+            << (top ? m.core.top : "*") << "\" -var \"" << (top ? name : name.substr(dot + 1))
+            << "\"\n";
     }
     return out.str();
 }
@@ -185,6 +191,7 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
           std::string(detail::kHostSource), std::string(detail::kProtocolHeader),
           std::string(detail::kSignalsHeader)})
         first.update_field(part);
+    if (m.core.plain_eval) first.update_field("plain_eval");
     if (m.adapter.given()) {
         first.update_field(m.adapter.file);
         first.update_field(detail::kAdapterHeader);
@@ -254,6 +261,13 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         if (Status written = write_file((folder / "ports.inc").string(), port_table(ports));
             !written)
             return written.error();
+        if (!m.core.plain_eval && m.extra_clocks.empty())
+            for (const Port& port : ports)
+                if (port.name == m.clock)
+                    if (auto done =
+                            detail::make_input_logic_skippable(folder.string(), port.member);
+                        !done)
+                        return done.error();
         std::vector<std::string> read = dependencies(folder.string());
         // Of the adapter at least itself; what it includes is known after the compiler has run.
         if (m.adapter.given()) read.push_back(m.adapter.file);

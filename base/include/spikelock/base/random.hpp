@@ -18,7 +18,14 @@ public:
 
     /// 64 uniform bits for (counter, lane).
     constexpr std::uint64_t bits(std::uint64_t counter, std::uint64_t lane = 0) const noexcept {
-        return mix(mix(key_ + counter * kGolden) ^ (lane * 0xd1342543de82ef95ULL + kGolden));
+        return lane_bits(row(counter), lane);
+    }
+    /// What all lanes of a counter share: bits(counter, lane) == lane_bits(row(counter), lane).
+    constexpr std::uint64_t row(std::uint64_t counter) const noexcept {
+        return mix(key_ + counter * kGolden);
+    }
+    static constexpr std::uint64_t lane_bits(std::uint64_t row, std::uint64_t lane) noexcept {
+        return mix(row ^ (lane * 0xd1342543de82ef95ULL + kGolden));
     }
     /// Uniform in [0, 1) with 53 bits.
     constexpr double uniform(std::uint64_t counter, std::uint64_t lane = 0) const noexcept {

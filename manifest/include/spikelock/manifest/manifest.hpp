@@ -30,6 +30,7 @@ struct CoreSpec {
     std::vector<std::string> waivers;  ///< Verilator configuration files, put before the sources
     std::string language = "1800-2017";
     bool assertions = true;
+    bool plain_eval = false;  ///< each eval computes all that follows the inputs, changed or not
     bool lint = false;  ///< true: lint warnings fail the build
     std::string cxx;    ///< empty: the newest clang, else g++
     std::string optimise = "-O3 -march=native";
@@ -276,6 +277,8 @@ struct Manifest {
 
     /// Names of signals inside the core, or ports, that the plan needs; generate indices as "[{}]".
     std::vector<std::string> signal_names() const;
+    /// Those of them that the host drives; memories that it only loads are not among them.
+    std::vector<std::string> driven_names() const;
 };
 
 /// Whether a manifest without [core] will do: some verbs run no core.
