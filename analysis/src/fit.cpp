@@ -5,276 +5,22 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <iterator>
 #include <map>
 #include <set>
 
-#include "spikelock/golden/described_source.hpp"
-#include "spikelock/golden/golden_source.hpp"
+#include "options.hpp"
 #include "spikelock/trace/block_compare.hpp"
+#include "step_judge.hpp"
 
 namespace spikelock::analysis {
 
 namespace {
-using golden::Arithmetic;
-using golden::LeakMode;
+using detail::Choice;
+using detail::Made;
+using detail::n_changes;
+using detail::Options;
 using golden::Network;
-using golden::NeuronParams;
-
-/// A value that an option can take, and what it does to a network (the starting one comes second).
-struct Value {
-    std::string text;
-    std::string toml;
-    std::string json;
-    std::function<void(Network&, const Network&)> apply;  ///< empty: as given
-    std::string golden = {};  ///< lines for [golden], with {v_bits} for that of the network
-};
-
-struct Option {
-    std::string name;
-    std::vector<Value> values;                  ///< [0] is that of the start
-    std::function<bool(const Network&)> inert;  ///< whether it changes nothing in a network
-    bool described = false;  ///< has no words in docs/model.md; tried where those explain nothing
-};
-
-bool any_cuba(const Network& net) {
-    return std::ranges::any_of(net.neurons, [](const NeuronParams& p) { return p.cuba; });
-}
-bool no_cuba(const Network& net) { return !any_cuba(net); }
-bool never(const Network&) { return false; }
-
-/// An option that is a member of Arithmetic with named codes or a range of numbers.
-template <typename T>
-Option arithmetic_option(const Network& start, const char* key, T Arithmetic::* member,
-                         const std::vector<std::pair<std::string, T>>& values, bool quoted,
-                         std::function<bool(const Network&)> inert) {
-    Option option{key, {}, std::move(inert)};
-    const T given = start.arithmetic.*member;
-    const auto add = [&](const std::string& text, T value) {
-        Value v;
-        v.text = text;
-        v.toml = quoted ? fmt::format("{} = \"{}\"", key, text) : fmt::format("{} = {}", key, text);
-        v.json = fmt::format("\"{}\": {}", key, static_cast<int>(value));
-        if (value != given)
-            v.apply = [member, value](Network& net, const Network&) {
-                net.arithmetic.*member = value;
-            };
-        option.values.push_back(std::move(v));
-    };
-    for (const auto& [text, value] : values)
-        if (value == given) add(text, value);
-    for (const auto& [text, value] : values)
-        if (value != given) add(text, value);
-    return option;
-}
-
-Option number_option(const Network& start, const char* key, int Arithmetic::* member, int lowest,
-                     int highest, std::function<bool(const Network&)> inert) {
-    std::vector<std::pair<std::string, int>> values;
-    for (int x = lowest; x <= highest; ++x) values.emplace_back(std::to_string(x), x);
-    return arithmetic_option<int>(start, key, member, values, false, std::move(inert));
-}
-
-/// A change of one parameter in every neuron, as a core does that decodes it differently.
-using Change = std::function<std::int64_t(std::int64_t, const Network&, const Network&)>;
-
-template <typename T>
-Option parameter_option(const char* name, T NeuronParams::* member,
-                        const std::vector<std::pair<std::string, Change>>& changes,
-                        std::function<bool(const Network&)> inert) {
-    Option option{name, {{"as given", {}, {}, {}}}, std::move(inert)};
-    for (const auto& [text, change] : changes)
-        option.values.push_back(
-            {text, {}, {}, [member, change = change](Network& net, const Network& start) {
-                 for (std::size_t n = 0; n < net.neurons.size(); ++n)
-                     net.neurons[n].*member =
-                         static_cast<T>(change(start.neurons[n].*member, net, start));
-             }});
-    return option;
-}
-
-/// The same decay in the other leak mode: shift k is the factor 1 - 2^-k.
-std::int64_t converted(std::int64_t x, const Network& net, const Network& start) {
-    const LeakMode from = start.arithmetic.leak_mode;
-    if (net.arithmetic.leak_mode == from) return x;
-    if (from == LeakMode::Shift) {
-        const std::int64_t one = std::int64_t{1} << net.arithmetic.leak_frac;
-        return x == 0 ? one : one - (x < 40 ? one >> x : 0);
-    }
-    const std::int64_t one = std::int64_t{1} << start.arithmetic.leak_frac;
-    std::int64_t best = 0;  // no leak
-    for (std::int64_t k = 1; k < 32; ++k) {
-        const auto error = [&](std::int64_t shift) {
-            return std::abs(((one - x) << 20) - (shift == 0 ? 0 : (one << 20) >> shift));
-        };
-        if (error(k) < error(best)) best = k;
-    }
-    return best;
-}
-
-/// Choices of docs/golden.md for LIF neurons that a network's Arithmetic does not have.
-void add_described(const Network& start, std::vector<Option>& options) {
-    const auto add = [&](const char* name,
-                         const std::vector<std::pair<std::string, std::string>>& values,
-                         std::function<bool(const Network&)> inert) {
-        Option option{name, {{"as given", {}, {}, {}}}, std::move(inert), true};
-        for (const auto& [text, lines] : values) option.values.push_back({text, {}, {}, {}, lines});
-        options.push_back(std::move(option));
-    };
-    const auto no_refractory = [](const Network& net) {
-        return std::ranges::none_of(net.neurons,
-                                    [](const NeuronParams& p) { return p.refractory > 0; });
-    };
-    const auto no_subtraction = [](const Network& net) {
-        return net.arithmetic.reset_mode != golden::ResetMode::Subtract;
-    };
-    const auto sums_wrap = [](const Network& net) {
-        return net.arithmetic.acc_overflow == golden::Overflow::Wrap;
-    };
-    add("leak.rounding",
-        {{"up", "leak.rounding = \"up\""},
-         {"half_up", "leak.rounding = \"half_up\""},
-         {"half_away", "leak.rounding = \"half_away\""}},
-        never);
-    if (start.arithmetic.leak_mode == LeakMode::Shift)
-        add("leak.form", {{"add", "leak.form = \"add\""}, {"keep", "leak.form = \"keep\""}}, never);
-    else
-        add("leak.form", {{"subtract", "leak.form = \"subtract\""}, {"add", "leak.form = \"add\""}},
-            never);
-    add("leak.input",
-        {{"inside, added", "leak.input = \"inside\"\nleak.form = \"add\""},
-         {"inside, subtracted", "leak.input = \"inside\"\nleak.form = \"subtract\""}},
-        never);
-    add("leak.kind",
-        {{"constant", "leak.kind = \"constant\""},
-         {"constant, past 0", "leak.kind = \"constant\"\nleak.past = \"continue\""}},
-        never);
-    add("leak.when", {{"without_input", "leak.when = \"without_input\""}}, never);
-    add("order",
-        {{"integrate, leak, threshold", "order = [\"integrate\", \"leak\", \"threshold\"]"},
-         {"threshold, leak, integrate", "order = [\"threshold\", \"leak\", \"integrate\"]"}},
-        never);
-    add("threshold.on", {{"previous", "threshold.on = \"previous\""}}, never);
-    add("threshold.unsigned", {{"true", "threshold.unsigned = true"}}, never);
-    add("reset.kind", {{"none", "reset.kind = \"none\""}}, never);
-    add("reset.delay", {{"true", "reset.delay = true"}}, never);
-    add("reset.overflow", {{"wrap", "reset.bits = {v_bits}\nreset.overflow = \"wrap\""}},
-        no_subtraction);
-    add("refractory.during",
-        {{"drop", "refractory.during = \"drop\""},
-         {"accumulate", "refractory.during = \"accumulate\""}},
-        no_refractory);
-    add("v.overflow",
-        {{"clamp_zero", "v.overflow = \"clamp_zero\""},
-         {"only high saturates", "v.overflow = {low = \"wrap\", high = \"saturate\"}"},
-         {"only low saturates", "v.overflow = {low = \"saturate\", high = \"wrap\"}"}},
-        never);
-    add("v.signed", {{"false", "v.signed = false"}}, never);
-    if (any_cuba(start)) {
-        add("input.bias_into", {{"v", "input.bias_into = \"v\""}}, no_cuba);
-        add("u.drive", {{"previous", "u.drive = \"previous\""}}, no_cuba);
-    }
-    if (!start.synapses.empty()) {
-        add("synapse.fit", {{"sum", "synapse.fit = \"sum\""}}, sums_wrap);
-        add("synapse.duplicates", {{"merged", "synapse.duplicates = \"merged\""}}, never);
-        add("synapse.weights_unsigned", {{"true", "synapse.weights_unsigned = true"}}, never);
-    }
-}
-
-std::string with_bits(std::string lines, const Network& net) {
-    static constexpr std::string_view kPlace = "{v_bits}";
-    if (const std::size_t at = lines.find(kPlace); at != std::string::npos)
-        lines.replace(at, kPlace.size(), std::to_string(net.arithmetic.v_bits));
-    return lines;
-}
-
-/// The golden of a network, as the manifest's [golden] and the lines of changes describe it.
-Result<std::unique_ptr<trace::StepSource>> source_of(
-    Network net, const std::optional<golden::Setting>& description, const std::string& lines) {
-    if (!description && lines.empty()) {
-        auto source = golden::GoldenSource::create(std::move(net));
-        if (!source) return source.error();
-        return std::unique_ptr<trace::StepSource>(std::move(*source));
-    }
-    golden::Description d = golden::describe(net);
-    if (description)
-        if (Status good = golden::apply(*description, d); !good) return good.error();
-    Result<golden::Setting> settings = golden::settings_from_text(with_bits(lines, net));
-    if (!settings) return settings.error();
-    if (Status good = golden::apply(*settings, d); !good) return good.error();
-    auto source = golden::DescribedSource::create(std::move(net), std::move(d));
-    if (!source) return source.error();
-    return std::unique_ptr<trace::StepSource>(std::move(*source));
-}
-
-std::vector<Option> options_of(const Network& start) {
-    using golden::Compare;
-    using golden::Overflow;
-    using golden::ResetMode;
-    using golden::Rounding;
-    using Plain = std::int64_t;
-    const std::vector<std::pair<std::string, Overflow>> overflow = {
-        {"wrap", Overflow::Wrap}, {"saturate", Overflow::Saturate}};
-    const auto plus = [](Plain x, const Network&, const Network&) { return x + 1; };
-    const auto minus = [](Plain x, const Network&, const Network&) { return x > 0 ? x - 1 : 0; };
-    const auto plus_set = [](Plain x, const Network&, const Network&) { return x > 0 ? x + 1 : 0; };
-    const auto zero = [](Plain, const Network&, const Network&) { return Plain{0}; };
-    const auto no_leak = [](Plain, const Network& net, const Network&) {
-        return net.arithmetic.leak_mode == LeakMode::Shift ? Plain{0}
-                                                           : Plain{1} << net.arithmetic.leak_frac;
-    };
-    const std::vector<std::pair<std::string, Change>> decays = {{"-1", minus},
-                                                                {"+1", plus},
-                                                                {"+1 where not 0", plus_set},
-                                                                {"converted", converted},
-                                                                {"no leak", no_leak}};
-    const auto shifts = [](const Network& net) {
-        return net.arithmetic.leak_mode == LeakMode::Shift;
-    };
-    const auto subtracts = [](const Network& net) {
-        return net.arithmetic.reset_mode == ResetMode::Subtract;
-    };
-    std::vector<Option> options;
-    options.push_back(arithmetic_option<LeakMode>(
-        start, "leak_mode", &Arithmetic::leak_mode,
-        {{"shift", LeakMode::Shift}, {"multiply", LeakMode::Multiply}}, true, never));
-    options.push_back(arithmetic_option<Rounding>(start, "rounding", &Arithmetic::rounding,
-                                                  {{"floor", Rounding::Floor},
-                                                   {"toward_zero", Rounding::TowardZero},
-                                                   {"away_from_zero", Rounding::AwayFromZero},
-                                                   {"nearest_even", Rounding::NearestEven}},
-                                                  true, never));
-    options.push_back(arithmetic_option<Overflow>(start, "v_overflow", &Arithmetic::v_overflow,
-                                                  overflow, true, never));
-    options.push_back(arithmetic_option<Overflow>(start, "acc_overflow", &Arithmetic::acc_overflow,
-                                                  overflow, true, never));
-    options.push_back(arithmetic_option<Compare>(
-        start, "compare", &Arithmetic::compare,
-        {{">=", Compare::GreaterEqual}, {">", Compare::Greater}}, true, never));
-    options.push_back(arithmetic_option<ResetMode>(
-        start, "reset_mode", &Arithmetic::reset_mode,
-        {{"value", ResetMode::Value}, {"subtract", ResetMode::Subtract}}, true, never));
-    options.push_back(
-        number_option(start, "weight_shift", &Arithmetic::weight_shift, 0, 15, never));
-    options.push_back(number_option(start, "u_shift", &Arithmetic::u_shift, 0, 15, no_cuba));
-    options.push_back(number_option(start, "v_bits", &Arithmetic::v_bits, 2, 32, never));
-    options.push_back(number_option(start, "acc_bits", &Arithmetic::acc_bits, 2, 32, never));
-    options.push_back(number_option(start, "u_bits", &Arithmetic::u_bits, 2, 32, no_cuba));
-    options.push_back(number_option(start, "leak_frac", &Arithmetic::leak_frac, 1, 16, shifts));
-    options.push_back(parameter_option("refractory", &NeuronParams::refractory,
-                                       {{"-1", minus}, {"+1", plus}, {"+1 where not 0", plus_set}},
-                                       never));
-    options.push_back(parameter_option("leak", &NeuronParams::leak, decays, never));
-    options.push_back(parameter_option("u_decay", &NeuronParams::u_decay, decays, no_cuba));
-    options.push_back(
-        parameter_option("v_reset", &NeuronParams::v_reset, {{"0", zero}}, subtracts));
-    options.push_back(parameter_option("bias", &NeuronParams::bias, {{"0", zero}}, never));
-    add_described(start, options);
-    return options;
-}
-
-/// A description: the index of the value of each option.
-using Choice = std::vector<std::uint8_t>;
 
 // The standard order, without the memcmp behind it: g++ 14 warns of reads beyond its ends.
 struct Before {
@@ -285,10 +31,6 @@ struct Before {
         return a.size() < b.size();
     }
 };
-
-std::size_t n_changes(const Choice& choice) {
-    return choice.size() - static_cast<std::size_t>(std::ranges::count(choice, 0));
-}
 
 /// Whether all changes of `part` are among those of `whole`.
 bool within(const Choice& part, const Choice& whole) {
@@ -312,14 +54,6 @@ struct Score {
     bool operator==(const Score&) const = default;
 };
 
-std::int64_t load(const std::byte* from, const trace::FieldSpec& field) {
-    std::uint64_t bits = 0;
-    std::memcpy(&bits, from, static_cast<std::size_t>(field.bytes));  // little-endian hosts
-    const int unused = 64 - 8 * field.bytes;
-    if (unused == 0 || !field.is_signed) return static_cast<std::int64_t>(bits);
-    return static_cast<std::int64_t>(bits << unused) >> unused;
-}
-
 class Search {
 public:
     Search(const Network& start, const trace::Stimulus& stimulus, const trace::ExecutionTrace& core,
@@ -327,10 +61,9 @@ public:
         : start_(start),
           core_(core),
           settings_(options),
-          options_(options_of(start)),
+          options_(start, options.description),
+          judge_(stimulus, core),
           begin_(std::chrono::steady_clock::now()) {
-        head_.arithmetic = start.arithmetic;
-        head_.neurons = start.neurons;
         // Most descriptions part early, so the first blocks are short.
         std::uint32_t size = 4;
         for (std::uint64_t first = 0; first < core.n_steps();) {
@@ -353,22 +86,10 @@ private:
         Score score;
     };
 
-    void apply(const Choice& choice, Network& net) const {
-        for (std::size_t o = 0; o < choice.size(); ++o)
-            if (const Value& v = options_[o].values[choice[o]]; v.apply) v.apply(net, start_);
-    }
-
     /// Runs a description until it parts from the recording; nothing where it is no description
     /// (out of bounds) or repeats another (an option that changes nothing).
     std::optional<Score> evaluate(const Choice& choice);
     Score compare(trace::StepSource& source) const;
-    std::string lines_of(const Choice& choice) const {
-        std::string lines;
-        for (std::size_t o = 0; o < choice.size(); ++o)
-            if (const Value& v = options_[o].values[choice[o]]; !v.golden.empty())
-                lines += v.golden + "\n";
-        return lines;
-    }
     std::optional<Score> compare_block(const trace::BlockView& block, const trace::Shape& shape,
                                        std::span<const int> fields) const;
     std::optional<Score> compare_row(const trace::BlockView& block, const trace::Shape& shape,
@@ -380,6 +101,11 @@ private:
     void ascend(std::size_t width, bool described, const std::string& phase);
     void try_pairs(std::span<const Choice> singles, bool described, const std::string& phase);
     void try_all(const std::vector<Choice>& choices, const std::string& phase);
+    /// By predictions of single timesteps, which show what an option does also where others are
+    /// wrong.
+    void follow(const std::string& phase);
+    std::uint64_t steps_to_judge() const;
+    std::vector<FitCandidate> best();
     std::vector<State> ranked() const;
     std::vector<State> front(std::size_t width) const;
 
@@ -403,15 +129,16 @@ private:
     }
 
     const Network& start_;
-    Network head_;  ///< arithmetic and neurons of the start: all that a description changes
     const trace::ExecutionTrace& core_;
     const FitOptions& settings_;
-    std::vector<Option> options_;
+    Options options_;
+    detail::StepJudge judge_;
     std::vector<trace::StimulusBlock> blocks_;
     trace::BlockView view_;
     bool plain_ = true;  ///< every recorded value is valid
     std::map<Choice, std::optional<Score>, Before> known_;
     std::vector<Choice> explaining_;
+    std::vector<Choice> followed_;  ///< that predict the most, first the best
     std::uint64_t tried_ = 0;
     Score best_;
     std::optional<Error> error_;  ///< of the start, which must run
@@ -422,25 +149,10 @@ private:
 
 std::optional<Score> Search::evaluate(const Choice& choice) {
     if (const auto found = known_.find(choice); found != known_.end()) return found->second;
-    Network head = head_;
-    apply(choice, head);
     std::optional<Score> score;
-    bool repeats = false;
-    for (std::size_t o = 0; o < choice.size(); ++o) {
-        if (choice[o] == 0) continue;
-        Choice without = choice;
-        without[o] = 0;
-        Network other = head_;
-        apply(without, other);
-        repeats = repeats || options_[o].inert(head) ||
-                  (other.neurons == head.neurons && other.arithmetic == head.arithmetic &&
-                   options_[o].values[choice[o]].golden.empty());
-    }
-    if (!repeats) {
-        Network net = start_;
-        net.arithmetic = head.arithmetic;
-        net.neurons = std::move(head.neurons);
-        auto source = source_of(std::move(net), settings_.description, lines_of(choice));
+    const Result<Made> made = options_.make(choice);
+    if (made && !options_.repeats(choice, *made)) {
+        auto source = options_.source(*made);
         if (source) {
             score = compare(**source);
             ++tried_;
@@ -449,6 +161,8 @@ std::optional<Score> Search::evaluate(const Choice& choice) {
         } else if (n_changes(choice) == 0) {
             error_ = source.error();
         }
+    } else if (!made && n_changes(choice) == 0) {
+        error_ = made.error();
     }
     return known_[choice] = score;
 }
@@ -458,11 +172,16 @@ Score Search::compare(trace::StepSource& source) const {
     std::vector<int> fields;  // of the candidate, by field of the recording; -1: not shown
     for (const trace::FieldSpec& field : core_.shape().fields)
         fields.push_back(shape.field_index(field.name));
+    auto* const taker = core_.shape().order ? dynamic_cast<trace::OrderTaker*>(&source) : nullptr;
     for (const trace::StimulusBlock& block : blocks_) {
         // A current that does not fit acc_bits cannot be what the core was given.
         if (!source.submit(block)) return {block.first, 0, 0, false};
         for (std::uint32_t done = 0; done < block.n_steps;) {
-            auto got = source.read(block.n_steps - done);
+            if (taker != nullptr)
+                if (const auto order = detail::order_of(core_, block.first + done);
+                    !taker->give_order(1, order))
+                    return {block.first + done, 0, 0, false};
+            auto got = source.read(taker != nullptr ? 1 : block.n_steps - done);
             const auto* view = got ? std::get_if<trace::BlockView>(&*got) : nullptr;
             if (view == nullptr) return {block.first + done, 0, 0, false};
             if (const auto parted = compare_block(*view, shape, fields)) return *parted;
@@ -475,7 +194,8 @@ Score Search::compare(trace::StepSource& source) const {
 std::optional<Score> Search::compare_block(const trace::BlockView& block, const trace::Shape& shape,
                                            std::span<const int> fields) const {
     std::uint32_t first = 0;  // first row that may differ
-    bool alike = plain_;      // stored alike, so that memory can be compared
+    // Stored alike, so that memory can be compared.
+    bool alike = plain_ && (!core_.shape().counts || shape.counts);
     for (std::size_t f = 0; alike && f < fields.size(); ++f) {
         const trace::FieldSpec& field = core_.shape().fields[f];
         if (fields[f] < 0) alike = false;
@@ -496,6 +216,9 @@ std::optional<Score> Search::compare_block(const trace::BlockView& block, const 
                  core_.n_neurons() * static_cast<std::size_t>(core_.shape().fields[f].bytes));
         take(std::as_bytes(view_.spikes), std::as_bytes(block.spikes),
              8 * core_.shape().spike_words());
+        if (core_.shape().counts)
+            take(std::as_bytes(view_.counts), std::as_bytes(block.counts),
+                 core_.n_neurons() * sizeof(view_.counts[0]));
         if (!row) return std::nullopt;
         first = static_cast<std::uint32_t>(*row);
     }
@@ -510,20 +233,23 @@ std::optional<Score> Search::compare_row(const trace::BlockView& block, const tr
     if (!plain_ && !core_.valid(t)) return std::nullopt;
     const std::size_t words = shape.spike_words();
     for (std::uint32_t n = 0; n < core_.n_neurons(); ++n) {
+        const std::size_t at = std::size_t{row} * core_.n_neurons() + n;
         for (std::size_t f = 0; f < fields.size(); ++f) {
             if (!plain_ && !core_.valid(f, t, n)) continue;
             std::int64_t value = 0;  // u without CUBA neurons, refr without refractory periods
             if (fields[f] >= 0) {
                 const auto other = static_cast<std::size_t>(fields[f]);
                 const trace::FieldSpec& spec = shape.fields[other];
-                const std::size_t at = std::size_t{row} * core_.n_neurons() + n;
-                value = load(&block.fields[other][at * static_cast<std::size_t>(spec.bytes)], spec);
+                value = detail::load(
+                    &block.fields[other][at * static_cast<std::size_t>(spec.bytes)], spec);
             }
             if (value != core_.raw(f, t, n))
                 return Score{t, n, static_cast<std::uint32_t>(f), false};
         }
         const bool spike = (block.spikes[row * words + n / 64] >> (n % 64) & 1) != 0;
-        if (spike != core_.spike(t, n))
+        const bool counted = core_.shape().counts && shape.counts;
+        if (spike != core_.spike(t, n) ||
+            (counted && block.counts[at] != view_.counts[t * core_.n_neurons() + n]))
             return Score{t, n, static_cast<std::uint32_t>(fields.size()), false};
     }
     return std::nullopt;
@@ -598,6 +324,135 @@ void Search::ascend(std::size_t width, bool described, const std::string& phase)
     }
 }
 
+/// A first stretch that is cheap to predict, where much happens in a timestep.
+std::uint64_t Search::steps_to_judge() const {
+    constexpr std::uint64_t kWork = 60'000;  // neuron-updates
+    const double fan_out = start_.synapses.empty() ? 0.0
+                                                   : static_cast<double>(start_.synapses.size()) /
+                                                         (start_.n_axons() + start_.n_neurons());
+    double work = 0;
+    std::uint64_t steps = 0;
+    for (const trace::StimulusBlock& block : blocks_)
+        for (std::uint32_t s = 0; s < block.n_steps; ++s) {
+            work +=
+                start_.n_neurons() + 2 * fan_out * static_cast<double>(block.events_of(s).size());
+            ++steps;
+            if (steps >= 16 && work >= static_cast<double>(kWork)) return steps;
+        }
+    return steps;
+}
+
+void Search::follow(const std::string& phase) {
+    struct Node {
+        std::uint64_t cost;
+        Choice choice;
+        bool expanded = false;
+        bool operator<(const Node& other) const {
+            if (cost != other.cost) return cost < other.cost;
+            return n_changes(choice) < n_changes(other.choice);
+        }
+    };
+    constexpr std::uint64_t kNoBound = ~std::uint64_t{0};
+    constexpr int kPatience = 4;  // descriptions gone on from without getting better
+    std::uint64_t steps = steps_to_judge();
+    std::vector<Node> nodes;
+    std::set<Choice, Before> seen;
+    const auto judge = [&](const Choice& choice, std::uint64_t bound) {
+        if (!seen.insert(choice).second) return;
+        const Result<Made> made = options_.make(choice);
+        if (!made || options_.repeats(choice, *made)) return;
+        auto source = options_.described_source(*made);
+        if (!source) return;
+        ++tried_;
+        if (const auto cost = judge_.cost(**source, 0, steps, bound))
+            nodes.push_back({cost->cost, choice});
+    };
+    judge(options_.none(), kNoBound);
+    for (const State& state : front(3)) judge(state.choice, kNoBound);
+    for (int patience = kPatience; patience > 0 && !out_of_time();) {
+        std::ranges::stable_sort(nodes, std::less<>{});
+        if (nodes.size() > 64) nodes.erase(nodes.begin() + 64, nodes.end());
+        if (nodes.empty()) return;
+        const std::uint64_t best = nodes[0].cost;
+        if (best == 0) {
+            const auto score = evaluate(nodes[0].choice);
+            if (!score || score->explains || score->timestep < steps) return;
+            // More of the recording, up to where the best parts from it.
+            steps = std::min(core_.n_steps(), std::max(2 * steps, score->timestep + 1));
+            std::vector<Node> again = std::move(nodes);
+            nodes.clear();
+            seen.clear();
+            for (std::size_t i = 0; i < std::min<std::size_t>(again.size(), 8); ++i)
+                judge(again[i].choice, kNoBound);
+            patience = kPatience;
+            continue;
+        }
+        const auto next = std::ranges::find(nodes, false, &Node::expanded);
+        if (next == nodes.end()) return;
+        next->expanded = true;
+        const Choice from = next->choice;
+        const std::uint64_t bound = next->cost + next->cost / 8;
+        const std::vector<Choice> all = neighbours(from, true);
+        for (std::size_t i = 0; i < all.size() && !out_of_time(); ++i) {
+            judge(all[i], bound);
+            if (settings_.progress && (i % 16 == 0 || i + 1 == all.size()))
+                settings_.progress(
+                    {phase, i + 1, all.size(), updates_of(best_), updates_of({0, 0, 0, true})});
+        }
+        const bool better =
+            std::ranges::any_of(nodes, [&](const Node& n) { return n.cost < best; });
+        patience = better ? kPatience : patience - 1;
+    }
+    // What gets far here is where the other searches go on from.
+    std::ranges::stable_sort(nodes, std::less<>{});
+    for (std::size_t i = 0; i < std::min(nodes.size(), settings_.most_best); ++i) {
+        evaluate(nodes[i].choice);
+        followed_.push_back(nodes[i].choice);
+    }
+}
+
+/// Where nothing explains: what predicts the most neuron-updates, then what gets furthest.
+std::vector<FitCandidate> Search::best() {
+    constexpr std::uint64_t kWork = 2'000'000;  // neuron-updates
+    const std::uint64_t steps =
+        std::clamp<std::uint64_t>(kWork / std::max(core_.n_neurons(), 1U), 1, core_.n_steps());
+    std::vector<Choice> choices = followed_;
+    for (const State& state : front(settings_.most_best))
+        if (std::ranges::find(choices, state.choice) == choices.end())
+            choices.push_back(state.choice);
+    std::vector<std::pair<Choice, FitCandidate>> all;
+    for (const Choice& choice : choices) {
+        const auto score = evaluate(choice);
+        const Result<Made> made = options_.make(choice);
+        if (!score || !made) continue;
+        all.emplace_back(choice, candidate(choice, *score));
+        auto source = options_.described_source(*made);
+        if (!source) continue;
+        if (const auto cost = judge_.cost(**source, 0, steps, ~std::uint64_t{0})) {
+            all.back().second.predicted = cost->judged - cost->wrong;
+            all.back().second.judged = cost->judged;
+        }
+    }
+    std::ranges::stable_sort(all, [](const auto& a, const auto& b) {
+        const FitCandidate& x = a.second;
+        const FitCandidate& y = b.second;
+        if (x.predicted != y.predicted) return x.predicted > y.predicted;
+        if (x.changes.size() != y.changes.size()) return x.changes.size() < y.changes.size();
+        return x.updates > y.updates;
+    });
+    std::vector<Choice> kept;
+    std::vector<FitCandidate> list;
+    for (auto& [choice, found] : all) {
+        // More changes that predict no more are none.
+        if (list.size() >= settings_.most_best ||
+            std::ranges::any_of(kept, [&](const Choice& k) { return within(k, choice); }))
+            continue;
+        kept.push_back(choice);
+        list.push_back(std::move(found));
+    }
+    return list;
+}
+
 /// Takes back changes that the explanation does not need.
 Choice Search::minimal(Choice choice) {
     for (std::size_t o = 0; o < choice.size(); ++o) {
@@ -612,15 +467,7 @@ Choice Search::minimal(Choice choice) {
 
 FitCandidate Search::candidate(const Choice& choice, const Score& score) const {
     FitCandidate c;
-    for (std::size_t o = 0; o < choice.size(); ++o) {
-        if (choice[o] == 0) continue;
-        const Option& option = options_[o];
-        const Value& to = option.values[choice[o]];
-        Network net = head_;
-        apply(choice, net);
-        c.changes.push_back({option.name, option.values[0].text, to.text, to.toml, to.json,
-                             with_bits(to.golden, net)});
-    }
+    c.changes = options_.changes(choice);
     c.explains = score.explains;
     c.timestep = score.timestep;
     c.neuron = score.neuron;
@@ -632,7 +479,7 @@ FitCandidate Search::candidate(const Choice& choice, const Score& score) const {
 }
 
 void Search::find_free(FitCandidate& c, const Choice& choice) {
-    const bool described = !lines_of(choice).empty();
+    const bool described = options_.has_lines(choice);
     for (std::size_t o = 0; o < choice.size(); ++o) {
         if (options_[o].described && !described) continue;
         FitFree free{options_[o].name, options_[o].values[choice[o]].text, {}};
@@ -675,7 +522,9 @@ void Search::finish(FitReport& report) {
 
 /// All pairs of single changes; those that get far first.
 void Search::try_pairs(std::span<const Choice> singles, bool described, const std::string& phase) {
-    const auto wanted = [&](const Choice& choice) { return described || lines_of(choice).empty(); };
+    const auto wanted = [&](const Choice& choice) {
+        return described || !options_.has_lines(choice);
+    };
     std::vector<Choice> order;
     for (const State& state : ranked())
         if (n_changes(state.choice) == 1 && wanted(state.choice)) order.push_back(state.choice);
@@ -703,15 +552,17 @@ Result<FitReport> Search::run() {
     report.steps = core_.n_steps();
     report.updates = core_.n_steps() * core_.n_neurons();
     report.spikes = core_.spike_count();
-    const Choice start(options_.size(), 0);
+    const Choice start = options_.none();
     const auto at_start = evaluate(start);
     if (error_) return *error_;
     if (!at_start) return Error{Errc::Internal, "the start was not run", "fit"};
     report.start = candidate(start, *at_start);
-    for (const Option& option : options_)
-        if (!option.described && option.inert(start_) && option.name != "leak_frac" &&
-            option.name != "v_reset")
-            report.unused.push_back(option.name);
+    if (const Result<Made> made = options_.make(start))
+        for (std::size_t o = 0; o < options_.size(); ++o)
+            if (const detail::Option& option = options_[o];
+                !option.described && option.inert(start_, made->description) &&
+                option.name != "leak_frac" && option.name != "v_reset")
+                report.unused.push_back(option.name);
 
     const std::vector<Choice> plain = neighbours(start, false);
     if (!at_start->explains) {
@@ -724,6 +575,10 @@ Result<FitReport> Search::run() {
             try_all(all, "single changes beyond docs/model.md");
             ascend(narrow, true, "further changes to the best of them");
         }
+        if (explaining_.empty()) {
+            follow("changes judged by single timesteps");
+            ascend(narrow, true, "further changes to the best of those");
+        }
         try_pairs(plain, false, "pairs of changes");
         ascend(settings_.beam, false, "further changes to the best pairs");
         if (explaining_.empty()) {
@@ -734,9 +589,7 @@ Result<FitReport> Search::run() {
     if (stopped()) return Error{Errc::Interrupted, "stopped by the user", {}};
     finish(report);
     if (stopped()) return Error{Errc::Interrupted, "stopped by the user", {}};
-    if (report.explanations.empty())
-        for (const State& state : front(settings_.most_best))
-            report.best.push_back(candidate(state.choice, state.score));
+    if (report.explanations.empty()) report.best = best();
     for (const auto& [choice, score] : known_) {
         if (!score) continue;
         report.singles += n_changes(choice) == 1;
@@ -772,37 +625,27 @@ Result<FitReport> fit_description(const golden::Network& start, const trace::Sti
 Result<std::unique_ptr<trace::StepSource>> golden_under(
     const golden::Network& start, const std::optional<golden::Setting>& description,
     std::span<const FitChange> changes) {
-    Result<golden::Network> net = apply_changes(start, changes);
-    if (!net) return net.error();
-    std::string lines;
-    for (const Option& option : options_of(start))
-        for (const FitChange& change : changes)
-            if (change.option == option.name)
-                if (const auto value = std::ranges::find(option.values, change.to, &Value::text);
-                    value != option.values.end())
-                    lines += value->golden + "\n";
-    if (lines.find_first_not_of('\n') == std::string::npos) lines.clear();
-    return source_of(std::move(*net), description, lines);
+    Options options(start, description);
+    const Result<Choice> choice = options.choice_of(changes);
+    if (!choice) return choice.error();
+    const Result<Made> made = options.make(*choice);
+    if (!made) return made.error();
+    return options.source(*made);
 }
 
 Result<golden::Network> apply_changes(const golden::Network& start,
                                       std::span<const FitChange> changes) {
-    Network net = start;
-    const std::vector<Option> options = options_of(start);
-    for (const FitChange& change : changes) {
-        const auto option = std::ranges::find(options, change.option, &Option::name);
-        if (option == options.end())
-            return Error{Errc::NotFound, "no option '" + change.option + "'", "fit"};
-        if (std::ranges::find(option->values, change.to, &Value::text) == option->values.end())
-            return Error{Errc::NotFound, "no value '" + change.to + "'", "fit: " + change.option};
-    }
-    // In the order of the options: parameters follow the changed arithmetic.
-    for (const Option& option : options)
-        for (const FitChange& change : changes)
-            if (change.option == option.name)
-                if (const auto value = std::ranges::find(option.values, change.to, &Value::text);
-                    value->apply)
-                    value->apply(net, start);
+    // What is said in [golden] changes nothing in the network.
+    std::vector<FitChange> own;
+    std::ranges::copy_if(changes, std::back_inserter(own),
+                         [](const FitChange& change) { return change.golden.empty(); });
+    const std::optional<golden::Setting> description;
+    Options options(start, description);
+    const Result<Choice> choice = options.choice_of(own);
+    if (!choice) return choice.error();
+    const Result<Made> made = options.make(*choice);
+    if (!made) return made.error();
+    Network net = options.network_of(*made);
     if (Status good = net.check(); !good) return good.error();
     return net;
 }

@@ -12,9 +12,9 @@
 #include "column_ops.hpp"
 #include "input_queue.hpp"
 #include "kernels.hpp"
-#include "lfsr.hpp"
 #include "neuron_program.hpp"
 #include "spikelock/golden/arithmetic.hpp"
+#include "spikelock/golden/lfsr.hpp"
 
 namespace spikelock::golden {
 namespace {
@@ -181,8 +181,13 @@ public:
                            tick_.n_operations() + (event_ ? event_->n_operations() : 0), ops_.name);
     }
     Result<Answer> read(std::uint32_t max_steps) override;
+    Status set_state(std::string_view field, std::span<const std::int64_t> values) override;
+    Status continue_from(const DescribedSource& other) override;
+    void trust_order() override { trusting_ = true; }
 
 protected:
+    /// What a semantics has beside the state of neurons and registers. @pre same semantics
+    virtual void take_over(const Engine& other) = 0;
     /// How many of the timesteps in flight may be run now.
     virtual Result<std::uint64_t> ready() { return in_flight(); }
     virtual Status step(const detail::InputQueue::Step& input) = 0;
@@ -204,7 +209,7 @@ protected:
         noise_[i].state.assign(own ? neurons_ : 1, 0);
         for (std::size_t n = 0; n < noise_[i].state.size(); ++n)
             noise_[i].state[n] = static_cast<std::uint64_t>(seeds[n]);
-        noise_[i].value = detail::value_of(noise_[i].state[0], d_.noise[i]);
+        noise_[i].value = value_of(noise_[i].state[0], d_.noise[i]);
         std::ranges::fill(noise_[i].values, noise_[i].value);
     }
 
@@ -224,7 +229,7 @@ protected:
     void advance(Advance when) {
         for (std::size_t i = 0; i < noise_.size(); ++i) {
             if (d_.noise[i].advance != when) continue;
-            noise_[i].value = detail::draw(noise_[i].state[0], d_.noise[i]);
+            noise_[i].value = draw(noise_[i].state[0], d_.noise[i]);
             std::ranges::fill(noise_[i].values, noise_[i].value);
         }
     }
@@ -236,11 +241,9 @@ protected:
             const Noise& n = d_.noise[i];
             Register& reg = noise_[i];
             if (n.advance == Advance::Update)
-                for (std::size_t k = begin; k < end; ++k)
-                    reg.values[k] = detail::draw(reg.state[0], n);
+                for (std::size_t k = begin; k < end; ++k) reg.values[k] = draw(reg.state[0], n);
             else if (n.advance == Advance::Neuron)
-                for (std::size_t k = begin; k < end; ++k)
-                    reg.values[k] = detail::draw(reg.state[k], n);
+                for (std::size_t k = begin; k < end; ++k) reg.values[k] = draw(reg.state[k], n);
             program.set_run_input(first_slot + i, reg.values.data() + begin);
         }
     }
@@ -274,6 +277,7 @@ protected:
     trace::Shape shape_;
     std::uint64_t* spikes_ = nullptr;  ///< of the timestep that is computed
     std::uint16_t* counts_ = nullptr;  ///< likewise, where the shape has counts
+    bool trusting_ = false;            ///< any order of events is followed
 
 private:
     struct Field {
@@ -286,6 +290,19 @@ private:
     static constexpr std::size_t kNoNoise = ~std::size_t{0};
 
     void make_shape();
+    /// A part of the state that is shown.
+    struct Variable {
+        std::string_view field;
+        Values detail::State::* column;
+    };
+    static constexpr Variable kVariables[] = {{"v", &detail::State::v},
+                                              {"u", &detail::State::u},
+                                              {"w", &detail::State::w},
+                                              {"refr", &detail::State::refr}};
+    /// nullptr: this description does not have it.
+    const trace::FieldSpec* format_of(const Variable& variable) const;
+    /// @errors as set_state()
+    static Status check_values(std::span<const std::int64_t> values, const trace::FieldSpec& spec);
     void add_field(std::string name, trace::FieldClass cls, int bits, bool is_signed, int frac,
                    const std::int64_t* from, std::size_t noise = kNoNoise);
 
@@ -338,6 +355,59 @@ void Engine::make_shape() {
     for (std::size_t i = 0; i < d_.noise.size(); ++i)
         if (!d_.noise[i].name.empty())
             add_field(d_.noise[i].name, State, d_.noise[i].bits, false, 0, shown_.data(), i);
+}
+
+const trace::FieldSpec* Engine::format_of(const Variable& variable) const {
+    const int index = shape_.field_index(variable.field);
+    return index < 0 ? nullptr : &shape_.fields[static_cast<std::size_t>(index)];
+}
+
+Status Engine::check_values(std::span<const std::int64_t> values, const trace::FieldSpec& spec) {
+    const std::int64_t low = spec.is_signed ? -(std::int64_t{1} << (spec.bits - 1)) : 0;
+    const std::int64_t high = low + (std::int64_t{1} << spec.bits) - 1;
+    for (std::size_t n = 0; n < values.size(); ++n)
+        if (values[n] < low || values[n] > high)
+            return Error{Errc::BadConfig,
+                         fmt::format("{} of neuron {} is {}, expected {}..{}", spec.name, n,
+                                     values[n], low, high),
+                         {}};
+    return {};
+}
+
+Status Engine::set_state(std::string_view field, std::span<const std::int64_t> values) {
+    const auto* const variable = std::ranges::find(kVariables, field, &Variable::field);
+    const trace::FieldSpec* const spec =
+        variable == std::end(kVariables) ? nullptr : format_of(*variable);
+    if (spec == nullptr)
+        return Error{Errc::NotFound, fmt::format("no state '{}' in this description", field), {}};
+    if (values.size() != neurons_)
+        return Error{
+            Errc::BadConfig, fmt::format("{} values for {} neurons", values.size(), neurons_), {}};
+    if (Status good = check_values(values, *spec); !good) return good;
+    std::ranges::copy(values, (state_.*variable->column).begin());
+    return {};
+}
+
+Status Engine::continue_from(const DescribedSource& other) {
+    const auto* from = dynamic_cast<const Engine*>(&other);
+    if (from == nullptr || from->d_.semantics != d_.semantics || from->neurons_ != neurons_)
+        return Error{Errc::Mismatch, "the sources do not have the same semantics and neurons", {}};
+    for (const Variable& variable : kVariables)
+        if (const trace::FieldSpec* const spec = format_of(variable))
+            if (Status good =
+                    check_values(std::span(from->state_.*variable.column).first(neurons_), *spec);
+                !good)
+                return good;
+    for (const Variable& variable : kVariables)
+        state_.*variable.column = from->state_.*variable.column;
+    state_.armed = from->state_.armed;
+    state_.pending = from->state_.pending;
+    for (std::size_t i = 0; i < std::min(noise_.size(), from->noise_.size()); ++i)
+        if (noise_[i].state.size() == from->noise_[i].state.size() &&
+            d_.noise[i].bits == from->d_.noise[i].bits)
+            noise_[i].state = from->noise_[i].state;
+    take_over(*from);
+    return {};
 }
 
 Status Engine::build() {
@@ -429,6 +499,15 @@ private:
                 if (s.delay == 0) limit = std::min(limit, s.target);
         }
         chunks_.push_back({begin, net_.n_neurons()});
+    }
+
+    void take_over(const Engine& other) override {
+        const auto& from = static_cast<const TimestepEngine&>(other);
+        if (from.slots_ == slots_) {
+            acc_ = from.acc_;
+            slot_ = from.slot_;
+            if (met_.size() == from.met_.size()) met_ = from.met_;
+        }
     }
 
     void clear() override {
@@ -577,6 +656,13 @@ private:
         return std::min<std::uint64_t>(in_flight(), orders_.size());
     }
 
+    void take_over(const Engine& other) override {
+        const auto& from = static_cast<const EventEngine&>(other);
+        fifo_ = from.fifo_;
+        now_ = from.now_;
+        last_ = from.last_;
+    }
+
     void clear() override {
         Engine::clear();
         fifo_.clear();
@@ -684,6 +770,17 @@ private:
         return done;
     }
 
+    /// The core took a spike of which nothing is known here. What waits before it has evidently
+    /// not been put there.
+    Status take_unexpected(std::uint32_t n) {
+        const auto waits = std::ranges::find(fifo_, n);
+        if (waits == fifo_.end())
+            fifo_.push_front(n);
+        else
+            fifo_.erase(fifo_.begin(), waits);
+        return take_spike(fifo_.begin());
+    }
+
     Status drain() {
         while (!fifo_.empty())
             if (Status done = take_spike(fifo_.begin()); !done) return done;
@@ -753,6 +850,10 @@ private:
                         ? (fifo_.empty() || fifo_.front() != e.address ? fifo_.end()
                                                                        : fifo_.begin())
                         : std::ranges::find(fifo_, e.address);
+                if (found == fifo_.end() && trusting_ && e.address < neurons_) {
+                    if (Status done = take_unexpected(e.address); !done) return done;
+                    continue;
+                }
                 if (found == fifo_.end())
                     return wrong(
                         t,

@@ -600,6 +600,12 @@ std::string print_noise(const Noise& noise) {
     return fmt::format("{{{}}}", fmt::join(items, ", "));
 }
 
+std::string print_list(const std::vector<Noise>& noise) {
+    std::vector<std::string> items;
+    for (const Noise& n : noise) items.push_back(print_noise(n));
+    return fmt::format("[{}]", fmt::join(items, ", "));
+}
+
 Round round_of(Rounding rounding) {
     switch (rounding) {
         case Rounding::Floor:
@@ -699,12 +705,16 @@ std::string to_toml(const Description& description) {
     for (std::size_t i = 0; i < lines.size(); ++i)
         if (lines[i] != defaults[i])
             out += fmt::format("{} = {}\n", lines[i].first, lines[i].second);
-    if (!description.noise.empty()) {
-        std::vector<std::string> items;
-        for (const Noise& noise : description.noise) items.push_back(print_noise(noise));
-        out += fmt::format("noise = [{}]\n", fmt::join(items, ", "));
-    }
+    if (!description.noise.empty())
+        out += fmt::format("noise = {}\n", print_list(description.noise));
     return out;
+}
+
+std::string value_text(const Description& description, std::string_view key) {
+    if (key == "noise") return print_list(description.noise);
+    for (auto& [name, value] : print_all(description))
+        if (name == key) return value;
+    return {};
 }
 
 }  // namespace spikelock::golden

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spikelock/golden/described_source.hpp"
 
+#include <algorithm>
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_adapters.hpp>
@@ -122,4 +124,57 @@ TEST_CASE("golden/described: a description survives being written as keys", "[go
     const auto seed = static_cast<std::uint64_t>(GENERATE(take(20, random(1, 1 << 30))));
     const Description d = describe(need(random_network(seed)));
     CHECK(description_of(Network{}, to_toml(d)) == d);
+}
+
+TEST_CASE("golden/described: a source goes on from the state of another", "[golden][property]") {
+    const auto seed = static_cast<std::uint64_t>(GENERATE(take(20, random(1, 1 << 30))));
+    CAPTURE(seed);
+    const Network net = need(random_network(seed));
+    PoissonOptions poisson;
+    poisson.axons = net.n_axons();
+    poisson.probability = 0.2;
+    poisson.n_steps = 60;
+    poisson.seed = seed;
+    const auto stimulus = need(make_poisson_stimulus(poisson));
+    auto first = need(DescribedSource::create(net, describe(net)));
+    REQUIRE(first->submit(stimulus->block(0, 30)));
+    while (first->in_flight() > 0) REQUIRE(first->read(30));
+    auto second = need(DescribedSource::create(net, describe(net)));
+    REQUIRE(second->continue_from(*first));
+    for (auto* source : {first.get(), second.get()})
+        REQUIRE(source->submit(stimulus->block(30, 30)));
+    for (int step = 0; step < 30; ++step) {
+        const auto a = need(first->read(1));
+        const auto b = need(second->read(1));
+        const auto& x = std::get<trace::BlockView>(a);
+        const auto& y = std::get<trace::BlockView>(b);
+        REQUIRE(std::ranges::equal(x.spikes, y.spikes));
+        for (std::size_t f = 0; f < x.fields.size(); ++f)
+            REQUIRE(std::ranges::equal(x.fields[f], y.fields[f]));
+    }
+}
+
+TEST_CASE("golden/described: state is set within its format", "[golden][unit]") {
+    Network net;
+    net.arithmetic.v_bits = 8;
+    net.neurons.resize(2);
+    for (NeuronParams& n : net.neurons) n = {.threshold = 100, .leak = 1};
+    net.populations = {{"all", 0, 2}};
+    net.row_begin.assign(3, 0);
+    auto source = need(DescribedSource::create(net, describe(net)));
+    const std::array<std::int64_t, 2> values{40, -41};
+    REQUIRE(source->set_state("v", values));
+    trace::StimulusBlock block;
+    block.n_steps = 1;
+    block.event_begin = {0, 0};
+    REQUIRE(source->submit(block));
+    const auto read = need(source->read(1));
+    const auto& view = std::get<trace::BlockView>(read);
+    const auto v = static_cast<std::size_t>(source->shape().field_index("v"));
+    CHECK(widened(source->shape().fields[v], view.fields[v]) == std::vector<std::int64_t>{20, -20});
+    const Status wide = source->set_state("v", std::array<std::int64_t, 2>{0, 128});
+    REQUIRE(!wide);
+    CHECK(wide.error().text() == "v of neuron 1 is 128, expected -128..127");
+    CHECK(source->set_state("u", values).error().code == Errc::NotFound);
+    CHECK(source->set_state("v", std::array<std::int64_t, 1>{0}).error().code == Errc::BadConfig);
 }

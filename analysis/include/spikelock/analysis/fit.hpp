@@ -45,6 +45,10 @@ struct FitCandidate {
     std::string field;          ///< that differs there; empty where it explains
     std::uint64_t updates = 0;  ///< neuron-updates that agree before it
     std::vector<FitFree> free;  ///< of an explanation: what the stimulus could not tell apart
+    // Of the best where nothing explains: neuron-updates that follow from what was observed before
+    // them, of those that were looked at.
+    std::uint64_t predicted = 0;
+    std::uint64_t judged = 0;
 };
 
 /// What a search found.
@@ -52,8 +56,8 @@ struct FitReport {
     FitCandidate start;
     std::vector<FitCandidate> explanations;  ///< fewest changes first; none can be had from another
                                              ///< through its `free`
-    std::vector<FitCandidate> best;  ///< where nothing explains: those that get furthest, first the
-                                     ///< furthest
+    std::vector<FitCandidate> best;   ///< where nothing explains: those that predict the most
+                                      ///< neuron-updates, then those that get furthest
     std::vector<std::string> unused;  ///< options that this network has no use for
     std::uint64_t steps = 0;          ///< timesteps of the recording
     std::uint64_t updates = 0;        ///< neuron-updates of the recording
@@ -90,7 +94,8 @@ struct FitOptions {
 /// that get furthest, as long as that moves the first divergence.
 ///
 /// Options of docs/golden.md that docs/model.md does not have are tried where its own explain
-/// nothing.
+/// nothing, also by how many single timesteps they predict from the state that was observed before
+/// each: that shows what an option does where others are still wrong.
 ///
 /// The core is not touched: the recording holds what it did with what was loaded into it. Fields
 /// that the core does not show are not compared, and a value that is marked invalid is left out.

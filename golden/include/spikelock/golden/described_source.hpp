@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "spikelock/base/result.hpp"
 #include "spikelock/golden/description.hpp"
@@ -36,6 +39,21 @@ public:
     virtual const Description& description() const = 0;
     /// For reports, e.g. "described/timestep/lif/23 operations/avx2".
     virtual std::string kernel() const = 0;
+
+    /// Replaces a part of the state before the next timestep that read() computes.
+    /// @param field   "v", "u", "w" or "refr", where the shape has it
+    /// @param values  raw, shape (n_neurons)
+    /// @errors Errc::NotFound for a field that is no state of this description; Errc::BadConfig
+    /// naming the neuron where a value does not fit the field; the state is then unchanged
+    virtual Status set_state(std::string_view field, std::span<const std::int64_t> values) = 0;
+    /// Takes over the state of a source of the same network under another description. Registers
+    /// and waiting input are taken over where both have them alike, else they stay as they are.
+    /// @errors Errc::Mismatch where the semantics differ; as set_state(); the state is then
+    /// unchanged
+    virtual Status continue_from(const DescribedSource& other) = 0;
+    /// From now on any order that give_order() tells is followed, also where no spike waits for the
+    /// event that was taken: for judging one timestep after the other, each from observed state.
+    virtual void trust_order() = 0;
 };
 
 /// Whether GoldenSource computes exactly this description of the network.

@@ -309,6 +309,10 @@ std::vector<std::string> description_keys();
 /// The keys whose values differ from describe()'s of an empty network, as lines of TOML.
 std::string to_toml(const Description& description);
 
+/// The value of a key of description_keys(), as TOML; "noise" gives the whole list.
+/// @returns empty where there is no such key
+std::string value_text(const Description& description, std::string_view key);
+
 /// Reads lines of "key = value" as to_toml() writes them; keys may be dotted.
 /// @errors Errc::BadFormat naming the line
 Result<Setting> settings_from_text(std::string_view text);

@@ -6,7 +6,7 @@
 
 #include "spikelock/golden/description.hpp"
 
-namespace spikelock::golden::detail {
+namespace spikelock::golden {
 
 /// The register of a Noise after one shift.
 /// @source docs/golden.md section 9
@@ -39,4 +39,4 @@ inline std::int64_t draw(std::uint64_t& state, const Noise& n) noexcept {
     return n.read == Read::Before ? before : value_of(state, n);
 }
 
-}  // namespace spikelock::golden::detail
+}  // namespace spikelock::golden
