@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -22,6 +23,18 @@ namespace spikelock {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+#else
+constexpr bool kSanitized = false;
+#endif
 
 /// An answer is a tag, three lengths (8 bytes each) and the three strings that they measure.
 /// Value: result, "", "". Error: message, place, code in decimal.
@@ -104,29 +117,13 @@ void limit_resource(__rlimit_resource resource, std::uint64_t soft, std::uint64_
     ::setrlimit(resource, &wanted);
 }
 
-/// Turns the fork into a harmless child. Only system calls: the heap may be in any state.
+/// The child of one call.
 void confine(pid_t parent, const IsolationLimits& limits) noexcept {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);  // it died before the line above
     ::prctl(PR_SET_DUMPABLE, 0);
-    // Handlers of the caller (test frameworks, sanitizers, a clean end on SIGTERM) must not run
-    // here.
-    for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGPIPE, SIGHUP,
-                             SIGXCPU, SIGALRM, SIGQUIT, SIGTRAP, SIGSYS})
-        ::signal(signal, SIG_DFL);
-    // Ctrl-C reaches the whole process group: the caller decides what it means for this call.
-    ::signal(SIGINT, SIG_IGN);
-    sigset_t all;
-    ::sigfillset(&all);
-    ::sigprocmask(SIG_UNBLOCK, &all, nullptr);
-    const int null = ::open("/dev/null", O_RDWR);
-    if (null >= 0)
-        for (const int fd : {0, 1, 2}) ::dup2(null, fd);
-    if (null > 2) ::close(null);
-    limit_resource(RLIMIT_CORE, 0, 0);
+    confine_child(limits.memory_bytes);
     limit_resource(RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + std::uint64_t{1});
-    if (const std::uint64_t own = address_space(); own > 0)
-        limit_resource(RLIMIT_AS, own + limits.memory_bytes, own + limits.memory_bytes);
 }
 
 [[noreturn]] void run_child(int pipe, const std::function<Result<std::string>()>& body) noexcept {
@@ -216,6 +213,47 @@ std::optional<int> reap(pid_t child) noexcept {
 }
 
 }  // namespace
+
+void confine_child(std::uint64_t memory_bytes) noexcept {
+    // Handlers of the caller (test frameworks, sanitizers, a clean end on SIGTERM) must not run
+    // here.
+    for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGPIPE, SIGHUP,
+                             SIGXCPU, SIGALRM, SIGQUIT, SIGTRAP, SIGSYS})
+        ::signal(signal, SIG_DFL);
+    // Ctrl-C reaches the whole process group: the caller decides what it means.
+    ::signal(SIGINT, SIG_IGN);
+    sigset_t all;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_UNBLOCK, &all, nullptr);
+    const int null = ::open("/dev/null", O_RDWR);
+    if (null >= 0)
+        for (const int fd : {0, 1, 2})
+            if (fd != 2 || !kSanitized) ::dup2(null, fd);
+    if (null > 2) ::close(null);
+    limit_resource(RLIMIT_CORE, 0, 0);
+    if (kSanitized) return;
+    if (const std::uint64_t own = address_space(); own > 0)
+        limit_resource(RLIMIT_AS, own + memory_bytes, own + memory_bytes);
+}
+
+void close_descriptors_but(std::span<const int> keep) noexcept {
+    unsigned first = 3;
+    const auto close_until = [&](unsigned last) {
+        if (first > last || ::syscall(SYS_close_range, first, last, 0) == 0) return;
+        for (unsigned fd = first; fd <= std::min(last, 4096U); ++fd) ::close(static_cast<int>(fd));
+    };
+    // Few: the next kept one is looked for each time, so that `keep` needs no order.
+    for (;;) {
+        unsigned next = ~0U;
+        for (const int fd : keep)
+            if (static_cast<unsigned>(fd) >= first)
+                next = std::min(next, static_cast<unsigned>(fd));
+        if (next == ~0U) break;
+        if (next > 0) close_until(next - 1);
+        first = next + 1;
+    }
+    close_until(~0U);
+}
 
 Result<std::string> run_isolated(const std::string& what, const std::string& where,
                                  const IsolationLimits& limits,

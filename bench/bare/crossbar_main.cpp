@@ -9,17 +9,8 @@
 
 #include "Vdut.h"
 #include "Vdut___024root.h"
+#include "lists.hpp"
 #include "verilated.h"
-
-namespace {
-std::vector<std::uint32_t> read_list(std::FILE* file) {
-    std::uint64_t count = 0;
-    if (std::fread(&count, sizeof count, 1, file) != 1) return {};
-    std::vector<std::uint32_t> list(count);
-    if (std::fread(list.data(), 4, count, file) != count) return {};
-    return list;
-}
-}  // namespace
 
 int main(int argc, char** argv) {
     std::FILE* file = argc > 1 ? std::fopen(argv[1], "rb") : nullptr;

@@ -4,13 +4,11 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,6 +20,7 @@
 #include "hdf5_handle.hpp"
 #include "hdf5_output.hpp"
 #include "shape_json.hpp"
+#include "spikelock/base/isolate.hpp"
 #include "spikelock/trace/trace_writer.hpp"
 #include "stored_list.hpp"
 
@@ -47,11 +46,6 @@ SlotLayout::SlotLayout(const Shape& shape, std::uint64_t rows) {
 namespace {
 using nlohmann::json;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // shadow memory does not fit an address space limit
-#else
-constexpr bool kSanitized = false;
-#endif
 constexpr std::uint64_t kMostRows = 1ULL << 48;
 constexpr std::uint64_t kMostSamples = 1ULL << 22;
 constexpr std::size_t kMostBands = 64;
@@ -836,43 +830,6 @@ private:
     std::vector<std::byte> packed_, plain_;
 };
 
-void confine(int socket, std::uint64_t memory_limit) {
-    // Ctrl-C goes to the whole foreground group; the parent decides when this process ends.
-    ::signal(SIGINT, SIG_IGN);
-    ::signal(SIGTERM, SIG_DFL);
-    for (const int fatal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL}) {
-        if (!kSanitized) ::signal(fatal, SIG_DFL);
-    }
-    const int null = ::open("/dev/null", O_RDWR);
-    if (null >= 0) {
-        ::dup2(null, 0);
-        ::dup2(null, 1);
-        if (!kSanitized) ::dup2(null, 2);  // glibc prints when a damaged file corrupts the heap
-    }
-    // Copies of other readers' sockets must not outlive the parent.
-    const auto close_from = [](unsigned first, unsigned last) {
-        if (first > last) return;
-        if (::syscall(SYS_close_range, first, last, 0) == 0) return;
-        for (unsigned fd = first; fd <= std::min(last, 4096U); ++fd) ::close(static_cast<int>(fd));
-    };
-    const auto own = static_cast<unsigned>(socket);
-    close_from(3, own - 1);
-    close_from(own + 1, ~0U);
-    const rlimit no_core = {0, 0};
-    ::setrlimit(RLIMIT_CORE, &no_core);
-    if (kSanitized) return;
-    if (std::FILE* statm = std::fopen("/proc/self/statm", "re")) {
-        unsigned long pages = 0;
-        if (std::fscanf(statm, "%lu", &pages) == 1) {
-            const rlim_t limit =
-                pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + memory_limit;
-            const rlimit space = {limit, limit};
-            ::setrlimit(RLIMIT_AS, &space);
-        }
-        std::fclose(statm);
-    }
-}
-
 // The parent waits no longer than this either; the limit is for the case that it is gone.
 void allow_cpu(double seconds) {
     rusage used{};
@@ -893,7 +850,9 @@ std::unique_ptr<TraceFile> make_trace_file(std::string path,
 void run_reader_child(const std::string& path, int socket,
                       std::span<const std::span<std::byte>> slots, std::uint64_t memory_limit,
                       double time_limit_s) {
-    confine(socket, memory_limit);
+    // Copies of other readers' sockets must not outlive the parent.
+    close_descriptors_but(std::array{socket});
+    confine_child(memory_limit);
     Child file(path, slots);
     for (;;) {
         Request request;

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "child.hpp"
 
-#include <fcntl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
 #include <vector>
 
+#include "spikelock/base/isolate.hpp"
 #include "spikelock/base/result.hpp"
 
 #ifdef SPIKELOCK_FSTAPI
@@ -44,43 +41,6 @@ std::uint32_t handle_of(const std::string& code) {
 bool has_library() noexcept { return true; }
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // their memory is mapped in one piece that no limit would allow
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-#else
-constexpr bool kSanitized = false;
-#endif
-
-void confine(int out, int in, std::uint64_t memory_limit) {
-    for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGPIPE})
-        ::signal(signal, SIG_DFL);
-    ::signal(SIGINT, SIG_IGN);  // the owner decides what Ctrl-C means
-    const int null = ::open("/dev/null", O_RDWR);
-    if (null >= 0)
-        for (const int fd : {0, 1, 2}) ::dup2(null, fd);
-    // Other files of the owner must not live longer than it does.
-    for (int fd = 3; fd < 1024; ++fd)
-        if (fd != out && fd != in) ::close(fd);
-    const rlimit none = {0, 0};
-    ::setrlimit(RLIMIT_CORE, &none);
-    if (kSanitized) return;
-    if (std::FILE* statm = std::fopen("/proc/self/statm", "re")) {
-        unsigned long pages = 0;
-        if (std::fscanf(statm, "%lu", &pages) == 1) {
-            const rlim_t limit =
-                pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + memory_limit;
-            const rlimit space = {limit, limit};
-            ::setrlimit(RLIMIT_AS, &space);
-        }
-        std::fclose(statm);
-    }
-}
 
 void write_all(int fd, const char* data, std::size_t size) {
     while (size > 0) {
@@ -262,7 +222,9 @@ void on_text(void* user, std::uint64_t time, fstHandle handle, const unsigned ch
 }  // namespace
 
 void run_child(const std::string& path, int out_fd, int in_fd, std::uint64_t memory_limit) {
-    confine(out_fd, in_fd, memory_limit);
+    // Other files of the owner must not live longer than it does.
+    close_descriptors_but(std::array{out_fd, in_fd});
+    confine_child(memory_limit);
     Writer out(out_fd);
     void* file = fstReaderOpen(path.c_str());
     if (file == nullptr) out.fail(Errc::BadFormat, "expected an FST waveform");

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "spikelock/base/result.hpp"
@@ -38,5 +39,17 @@ struct IsolationLimits {
 Result<std::string> run_isolated(const std::string& what, const std::string& where,
                                  const IsolationLimits& limits,
                                  const std::function<Result<std::string>()>& body);
+
+// For children that stay and answer several requests, the same parts:
+
+/// Turns a fork into a child that can do no harm: stdin, stdout and stderr on /dev/null, signal
+/// handlers of the caller gone, SIGINT ignored, no core file, `memory_bytes` of address space
+/// beyond what it has. Only system calls. Under a sanitizer stderr stays, for its report, and the
+/// address space, most of which is the sanitizer's, has no limit.
+void confine_child(std::uint64_t memory_bytes) noexcept;
+
+/// Closes all descriptors from 3 on but those in `keep`: a child must not hold the caller's files,
+/// nor its ends of other children's pipes.
+void close_descriptors_but(std::span<const int> keep) noexcept;
 
 }  // namespace spikelock
