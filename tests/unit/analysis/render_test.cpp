@@ -136,7 +136,6 @@ TEST_CASE("analysis/json: every report is one JSON object with its facts", "[ana
 }
 
 TEST_CASE("analysis/render: Graphviz takes the graph", "[analysis][unit]") {
-    if (std::system("dot -V >/dev/null 2>&1") != 0) SKIP("Graphviz (dot) is not installed");
     Case c = make_case(3, "rows.last_missing");
     c.network.populations[0].label = "odd \"name\" \\ here";
     const Connectivity connectivity(c.network);
