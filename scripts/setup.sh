@@ -18,7 +18,7 @@ readonly RUN_PACKAGES=(
   libfmt-dev
 )
 readonly TEST_PACKAGES=(
-  "catch2>=3" python3 python3-numpy python3-h5py hdf5-tools graphviz yosys iverilog procps
+  "catch2>=3" python3 python3-numpy python3-h5py hdf5-tools graphviz yosys iverilog procps ghdl
   clang-format-19
 )
 readonly BENCH_PACKAGES=(

@@ -77,7 +77,8 @@ std::string name_by_sources(const fs::path& list) {
     std::vector<fs::path> sources;
     for (std::string line; std::getline(file, line);) {
         const std::string extension = fs::path(line).extension().string();
-        if (extension == ".v" || extension == ".sv") sources.emplace_back(line);
+        if (extension == ".v" || extension == ".sv" || extension == ".vhd" || extension == ".vhdl")
+            sources.emplace_back(line);
     }
     if (sources.empty()) return {};
     if (sources.size() == 1) return sources[0].filename().string();

@@ -1179,3 +1179,4 @@ void add_init(CLI::App& app, int& exit_code, Console& console) {
 }
 
 }  // namespace spikelock::app
+    std::erase_if(design->signals, [](const Variable& v) { return v.generated; });

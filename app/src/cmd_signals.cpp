@@ -107,15 +107,7 @@ void print_json(const sim::Design& design, const Groups& groups, std::ostream& o
 int signals(const SignalsOptions& o, Console& console) {
     Result<manifest::Manifest> m = manifest::load_manifest(o.manifest, o.set);
     if (!m) return console.fail(m.error());
-    sim::ElaborateOptions options;
-    options.sources = m->core.sources;
-    options.top = m->core.top;
-    options.include_dirs = m->core.include_dirs;
-    options.defines = m->core.defines;
-    options.parameters = m->core.parameters;
-    options.waivers = m->core.waivers;
-    options.language = m->core.language;
-    options.folder = m->folder;
+    sim::ElaborateOptions options = sim::elaborate_options(*m);
     options.temp_folder = fs::temp_directory_path().string();
     options.stop = console.stop;
     Result<sim::Design> design = sim::elaborate(options);
@@ -130,7 +122,9 @@ int signals(const SignalsOptions& o, Console& console) {
     for (std::size_t g = 0; g < groups.size(); ++g)
         for (const sim::Variable& v : *lists[g]) {
             names.push_back(v.name);
-            if (!matches(v.name, o.pattern)) continue;
+            // What ghdl made up is listed only where it is asked for.
+            if (!matches(v.name, o.pattern) || (v.generated && o.pattern.empty() && !o.json))
+                continue;
             groups[g].second.push_back(&v);
             ++shown;
         }

@@ -222,13 +222,16 @@ private:
         for (;;) {
             while (at_ < text_.size() && (name_part(text_[at_]) || text_[at_] == '\\'))
                 node.text += text_[at_++];
-            // A generate index: [{expression}], or [number] followed by a dot.
-            if (text_.substr(at_, 2) == "[{") {
-                at_ += 2;
+            // A generate index: [{expression}], or [number] followed by a dot; or {expression},
+            // where it is a part of the name, as in what ghdl writes: gen_n_n{i+1}_u_cell.v_q.
+            const bool bracket = text_.substr(at_, 2) == "[{";
+            if (bracket || (!node.text.empty() && text_.substr(at_, 1) == "{")) {
+                at_ += bracket ? 2 : 1;
                 Result<NodePtr> index = select();
                 if (!index) return index;
-                if (!take("}") || !take("]")) return fail("expected '}]'");
-                node.text += "[{}]";
+                if (!take("}") || (bracket && !take("]")))
+                    return fail(bracket ? "expected '}]'" : "expected '}'");
+                node.text += bracket ? "[{}]" : "{}";
                 node.children.push_back(*index);
                 continue;
             }
@@ -302,11 +305,11 @@ Result<std::string> resolved_name(
     std::string name;
     std::size_t child = 0;
     for (std::size_t i = 0; i < node.text.size(); ++i) {
-        if (node.text.compare(i, 4, "[{}]") == 0) {
+        if (node.text.compare(i, 2, "{}") == 0) {
             Result<std::int64_t> index = evaluate(*node.children[child++], where, lookup);
             if (!index) return index.error();
-            name += "[" + std::to_string(*index) + "]";
-            i += 3;
+            name += std::to_string(*index);
+            i += 1;
         } else {
             name += node.text[i];
         }

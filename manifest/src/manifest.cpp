@@ -39,6 +39,15 @@ CoreSpec read_core(Section s, const std::string& folder) {
     core.waivers = s.has("waivers") ? expand(folder, s.list("waivers"), s.where("waivers"))
                                     : s.list("waivers");
     core.language = s.text("language", core.language);
+    core.vhdl_std = s.choice<std::string>("vhdl_std", core.vhdl_std,
+                                          {{"87", "87"},
+                                           {"93", "93"},
+                                           {"93c", "93c"},
+                                           {"00", "00"},
+                                           {"02", "02"},
+                                           {"08", "08"},
+                                           {"19", "19"}});
+    core.vhdl_flags = s.list("vhdl_flags");
     core.assertions = s.flag("assertions", core.assertions);
     core.plain_eval = s.flag("plain_eval", core.plain_eval);
     core.lint = s.flag("lint", core.lint);

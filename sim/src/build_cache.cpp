@@ -94,6 +94,25 @@ Result<Compiler> find_compiler(const std::string& wanted, const std::string& pur
                  wanted.empty() ? "clang++" : wanted};
 }
 
+std::vector<std::string> make_command(const std::string& folder, const std::string& prefix,
+                                      const std::string& cxx, const std::string& optimise, int jobs,
+                                      const std::string& target) {
+    return {"make",
+            "-s",
+            "-C",
+            folder,
+            "-f",
+            prefix + ".mk",
+            "-j" + std::to_string(jobs),
+            "CXX=" + cxx,
+            "LINK=" + cxx,
+            "OPT_FAST=" + optimise,
+            "OPT_SLOW=-O1",
+            "OPT_GLOBAL=-O2",
+            "CFG_CXXFLAGS_PCH_I=-include",
+            target};
+}
+
 std::string cpu_features() {
     std::string cpu;
     std::ifstream cpuinfo("/proc/cpuinfo");

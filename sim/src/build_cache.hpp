@@ -32,6 +32,12 @@ struct Compiler {
 /// @param purpose "the core", for the message
 /// @errors Errc::Environment naming the package to install
 Result<Compiler> find_compiler(const std::string& wanted, const std::string& purpose);
+/// Command line that compiles what Verilator wrote.
+/// @param prefix  that Verilator was given, "Vdut"
+/// @param target  of the makefile
+std::vector<std::string> make_command(const std::string& folder, const std::string& prefix,
+                                      const std::string& cxx, const std::string& optimise, int jobs,
+                                      const std::string& target);
 /// Model and features of this CPU: what -march=native depends on.
 std::string cpu_features();
 /// The first error that a compiler printed, with its place.

@@ -17,6 +17,7 @@
 #include "input_logic.hpp"
 #include "process.hpp"
 #include "spikelock/base/hash.hpp"
+#include "vhdl.hpp"
 
 namespace spikelock::sim {
 
@@ -39,6 +40,7 @@ struct Tools {
     std::string cxx;
     std::string cxx_version;
     std::string cpu;
+    detail::Ghdl ghdl;  ///< for VHDL sources
 };
 
 Result<Tools> find_tools(const CoreSpec& core) {
@@ -55,6 +57,11 @@ Result<Tools> find_tools(const CoreSpec& core) {
     tools.cxx = compiler->program;
     tools.cxx_version = compiler->version;
     tools.cpu = detail::cpu_features();
+    if (detail::any_vhdl(core.sources)) {
+        Result<detail::Ghdl> ghdl = detail::find_ghdl();
+        if (!ghdl) return ghdl.error();
+        tools.ghdl = std::move(*ghdl);
+    }
     return tools;
 }
 
@@ -106,20 +113,23 @@ std::string control_file(const Manifest& m, const std::vector<Port>* ports) {
     for (const std::string& name : m.signal_names()) {
         const std::size_t dot = name.rfind('.');
         const bool top = dot == std::string::npos;
+        std::string variable = top ? name : name.substr(dot + 1);
+        if (const std::size_t index = variable.find("{}"); index != std::string::npos)
+            variable.replace(index, 2, "*");
         if (top && (!ports || std::any_of(ports->begin(), ports->end(),
                                           [&](const Port& p) { return p.name == name; })))
             continue;
         const bool writable = std::binary_search(driven.begin(), driven.end(), name);
         out << (writable ? "public_flat_rw" : "public_flat_rd") << " -module \""
-            << (top ? m.core.top : "*") << "\" -var \"" << (top ? name : name.substr(dot + 1))
-            << "\"\n";
+            << (top ? m.core.top : "*") << "\" -var \"" << variable << "\"\n";
     }
     return out.str();
 }
 
-std::vector<std::string> verilator_arguments(const Manifest& m, const BuildOptions& options,
+/// @param core  as Verilator is to see it
+std::vector<std::string> verilator_arguments(const Manifest& m, const CoreSpec& core,
+                                             const BuildOptions& options,
                                              const std::string& folder) {
-    const CoreSpec& core = m.core;
     std::vector<std::string> a = {
         "verilator", "--cc",        "--exe", "--prefix",   "Vdut",       "--top-module",
         core.top,    "-Mdir",       folder,  "--x-assign", "unique",     "--x-initial",
@@ -196,8 +206,16 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         first.update_field(m.adapter.file);
         first.update_field(detail::kAdapterHeader);
     }
-    for (const std::string& argument : verilator_arguments(m, options, "-"))
+    for (const std::string& argument : verilator_arguments(m, m.core, options, "-"))
         first.update_field(argument);
+    std::vector<std::string> vhdl;
+    std::copy_if(m.core.sources.begin(), m.core.sources.end(), std::back_inserter(vhdl),
+                 detail::is_vhdl);
+    if (!vhdl.empty()) {
+        first.update_field(tools->ghdl.version);
+        first.update_field(m.core.vhdl_std);
+        for (const std::string& flag : m.core.vhdl_flags) first.update_field(flag);
+    }
     const std::string key1 = first.hex().substr(0, 32);
 
     const BuildCache cache((fs::path(cache_dir) / "hosts" / key1).string(), key1, "host");
@@ -223,6 +241,17 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
     if (!options.force)
         if (auto entry = cache.find())
             return finish(std::move(*entry), true);  // built while we waited
+    std::string limits;
+    if (!vhdl.empty()) {
+        Result<std::string> checked = detail::check_ghdl(tools->ghdl, cache_dir,
+                                                         {tools->verilator_version,
+                                                          {tools->cxx, tools->cxx_version},
+                                                          options.jobs,
+                                                          options.stop,
+                                                          options.log});
+        if (!checked) return checked.error();
+        limits = *checked;
+    }
     if (Status good = detail::check_before_build(m, options); !good) return good.error();
 
     for (int attempt = 0; attempt < 3; ++attempt) {
@@ -239,6 +268,27 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
             if (Status written = write_file((folder / name).string(), text); !written)
                 return written.error();
 
+        CoreSpec core = m.core;
+        std::string warnings;
+        // Hashed before they are read, since what is built from them comes later.
+        const std::optional<FileHashes> vhdl_before = hash_files(vhdl);
+        if (!vhdl.empty()) {
+            log("translating " + m.core.name + " (" + tools->ghdl.version + ")");
+            ElaborateOptions translation = elaborate_options(m);
+            translation.stop = options.stop;
+            Result<detail::Translation> done = detail::translate_vhdl(translation, folder.string());
+            if (!done) return done.error();
+            core.sources = done->sources;
+            if (done->parameters_used) core.parameters.clear();
+            warnings = done->warnings;
+            if (!limits.empty() && !done->cuts.empty()) {
+                const std::size_t more = done->cuts.size() - 1;
+                warnings += done->cuts.front() + ": warning: a number is cut to fewer bits here" +
+                            (more > 0 ? " and in " + std::to_string(more) + " more places" : "") +
+                            "; where that is a resize of a signed one that does not fit, this ghdl "
+                            "drops the sign that numeric_std keeps\n";
+            }
+        }
         log("verilating " + m.core.name + " (" + tools->verilator_version + ")");
         const std::string log_file = cache.folder() + "/build.log";
         Result<detail::CommandResult> verilated{detail::CommandResult{}};
@@ -246,7 +296,7 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         // Which names are ports is known after the first pass; only a manifest that names inner
         // signals of the top module needs a second.
         for (int pass = 0; pass < 2; ++pass) {
-            verilated = detail::run_command(verilator_arguments(m, options, folder.string()),
+            verilated = detail::run_command(verilator_arguments(m, core, options, folder.string()),
                                             m.folder, options.stop);
             if (!verilated) return verilated.error();
             (void)write_file(log_file, verilated->output);
@@ -271,16 +321,18 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         std::vector<std::string> read = dependencies(folder.string());
         // Of the adapter at least itself; what it includes is known after the compiler has run.
         if (m.adapter.given()) read.push_back(m.adapter.file);
-        const std::optional<FileHashes> before = hash_files(read);
+        std::optional<FileHashes> before = hash_files(read);
+        if (before && vhdl_before)
+            before->insert(before->end(), vhdl_before->begin(), vhdl_before->end());
+        else
+            before.reset();
+        read.insert(read.end(), vhdl.begin(), vhdl.end());
 
         log("compiling " + m.core.name + " (" + tools->cxx_version + ", " + optimise + ")");
         const auto make = [&](const std::string& target) {
-            return detail::run_command(
-                {"make", "-s", "-C", folder.string(), "-f", "Vdut.mk",
-                 "-j" + std::to_string(options.jobs), "CXX=" + tools->cxx, "LINK=" + tools->cxx,
-                 "OPT_FAST=" + optimise, "OPT_SLOW=-O1", "OPT_GLOBAL=-O2",
-                 "CFG_CXXFLAGS_PCH_I=-include", target},
-                {}, options.stop);
+            return detail::run_command(detail::make_command(folder.string(), "Vdut", tools->cxx,
+                                                            optimise, options.jobs, target),
+                                       {}, options.stop);
         };
         // The adapter first: that is where a mistake is likely.
         Result<detail::CommandResult> made = make(m.adapter.given() ? "user_adapter.o" : "Vdut");
@@ -314,7 +366,6 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
             }
             files.insert(files.end(), included->begin(), included->end());
         }
-        std::string warnings;
         for (const std::string& line : lines_of(verilated->output))
             if (line.rfind("%Warning", 0) == 0) warnings += line + "\n";
         Result<CacheEntry> kept = cache.keep((folder / "Vdut").string(), std::move(files), warnings,

@@ -65,16 +65,8 @@ Place place_of(const manifest::Manifest& m, const std::string& name) {
 }  // namespace
 
 Status check_before_build(const manifest::Manifest& m, const BuildOptions& options) {
-    ElaborateOptions elaboration;
-    elaboration.sources = m.core.sources;
-    elaboration.top = m.core.top;
-    elaboration.include_dirs = m.core.include_dirs;
-    elaboration.defines = m.core.defines;
+    ElaborateOptions elaboration = elaborate_options(m);
     if (options.faults) elaboration.defines.emplace_back("FAULTS");
-    elaboration.parameters = m.core.parameters;
-    elaboration.waivers = m.core.waivers;
-    elaboration.language = m.core.language;
-    elaboration.folder = m.folder;
     std::error_code code;
     elaboration.temp_folder = fs::temp_directory_path(code).string();
     elaboration.stop = options.stop;
@@ -99,6 +91,9 @@ Status check_before_build(const manifest::Manifest& m, const BuildOptions& optio
         }
     for (const std::string& name : m.signal_names()) {
         const std::string open = open_indices(name);
+        if (name.find("{}") != std::string::npos && open == name &&
+            name.find("[{}]") == std::string::npos)
+            continue;  // an index that is a part of the name
         // In a scope of which nothing is known, a signal may be one that Verilator does not list.
         if (names.contains(open) || !parents.contains(parent_of(open))) continue;
         const Place place = place_of(m, name);

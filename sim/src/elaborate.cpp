@@ -14,6 +14,7 @@
 #include "build_error.hpp"
 #include "process.hpp"
 
+#include "vhdl.hpp"
 namespace spikelock::sim {
 
 namespace fs = std::filesystem;
@@ -204,6 +205,8 @@ public:
         return std::move(design_);
     }
 
+            v.generated = detail::is_vhdl(v.where.substr(0, v.where.rfind(':'))) &&
+                          detail::is_generated(v.name);
 private:
     std::string place(const Node& node) const {
         // "c,12,3,12,9"; older releases wrote fl="c12".
@@ -717,12 +720,35 @@ private:
 };
 }  // namespace
 
-Result<Design> elaborate(const ElaborateOptions& options) {
-    const TemporaryFolder folder(options.temp_folder);
+ElaborateOptions elaborate_options(const manifest::Manifest& m) {
+    ElaborateOptions options;
+    options.sources = m.core.sources;
+    options.top = m.core.top;
+    options.include_dirs = m.core.include_dirs;
+    options.defines = m.core.defines;
+    options.parameters = m.core.parameters;
+    options.waivers = m.core.waivers;
+    options.language = m.core.language;
+    options.vhdl_std = m.core.vhdl_std;
+    options.vhdl_flags = m.core.vhdl_flags;
+    options.assertions = m.core.assertions;
+    options.folder = m.folder;
+    return options;
+}
+
+Result<Design> elaborate(const ElaborateOptions& given) {
+    const TemporaryFolder folder(given.temp_folder);
     if (folder.path().empty())
         return Error{Errc::Environment,
                      std::string("cannot create a folder: ") + std::strerror(errno),
-                     options.temp_folder};
+                     given.temp_folder};
+    ElaborateOptions options = given;
+    if (detail::any_vhdl(given.sources)) {
+        Result<detail::Translation> translated = detail::translate_vhdl(given, folder.path());
+        if (!translated) return translated.error();
+        options.sources = std::move(translated->sources);
+        if (translated->parameters_used) options.parameters.clear();
+    }
     const std::string file = folder.path() + "/design.xml";
     std::vector<std::string> arguments = {
         "verilator",  "--xml-only",  "--xml-output", file,         "-Mdir",         folder.path(),
@@ -773,7 +799,7 @@ Result<Design> elaborate(const ElaborateOptions& options) {
     tops.erase(tops.begin());
     if (tops.empty()) return reader.read(top);
     // With several tops Verilator keeps all of them; once more with the one.
-    ElaborateOptions again = options;
+    ElaborateOptions again = given;
     again.top = top;
     Result<Design> design = elaborate(again);
     if (design) design->other_tops = std::move(tops);

@@ -2,12 +2,14 @@
 #pragma once
 
 namespace spikelock::sim::detail {
-extern const char* const kHostSource;      ///< sim/host/host.cpp
-extern const char* const kProtocolHeader;  ///< sim/host/protocol.hpp
-extern const char* const kSignalsHeader;   ///< sim/host/signals.hpp
-extern const char* const kAdapterHeader;   ///< sim/host/spikelock_adapter.hpp
-extern const char* const kGoldenHeader;    ///< sim/user/spikelock_golden.h
-extern const char* const kGoldenProtocol;  ///< sim/user/golden_protocol.hpp
-extern const char* const kGoldenRunner;    ///< sim/user/golden_runner.cpp
-extern const char* const kPythonRunner;    ///< sim/python/spikelock_golden_runner.py
+extern const char* const kHostSource;        ///< sim/host/host.cpp
+extern const char* const kProtocolHeader;    ///< sim/host/protocol.hpp
+extern const char* const kSignalsHeader;     ///< sim/host/signals.hpp
+extern const char* const kAdapterHeader;     ///< sim/host/spikelock_adapter.hpp
+extern const char* const kGoldenHeader;      ///< sim/user/spikelock_golden.h
+extern const char* const kGoldenProtocol;    ///< sim/user/golden_protocol.hpp
+extern const char* const kGoldenRunner;      ///< sim/user/golden_runner.cpp
+extern const char* const kPythonRunner;      ///< sim/python/spikelock_golden_runner.py
+extern const char* const kVhdlCheckSource;   ///< sim/check/vhdl_check.vhd
+extern const char* const kVhdlCheckProgram;  ///< sim/check/vhdl_check.cpp
 }  // namespace spikelock::sim::detail

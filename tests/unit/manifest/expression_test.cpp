@@ -287,7 +287,9 @@ TEST_CASE("manifest/expression: what has no value is told", "[manifest][unit]") 
                                          {"weight[lowest:big]", "bit select outside of 64 bits"},
                                          {"weight[1 +: 64]", "bit select outside of 64 bits"},
                                          {"nobody", "unknown name 'nobody'"},
-                                         {"g[{n}].x", "unknown name 'g[5].x'"}}));
+                                         {"g[{n}].x", "unknown name 'g[5].x'"},
+                                         {"g_n{n+1}_u.x", "unknown name 'g_n6_u.x'"},
+                                         {"g_n{n}", "unknown name 'g_n5'"}}));
     CAPTURE(text);
     const auto got = value_of(text);
     REQUIRE_FALSE(got);
@@ -304,10 +306,10 @@ TEST_CASE("manifest/expression: only what is needed is looked up", "[manifest][u
 
 TEST_CASE("manifest/expression: names in order of appearance", "[manifest][unit]") {
     const auto parsed =
-        Expression::parse("b[a] + g[{i + a}].u.v_q[3:0] * b ? mem[2].x : c", "here");
+        Expression::parse("b[a] + g[{i + a}].u.v_q[3:0] * b ? mem[2].x : g_n{i+1}_u.c", "here");
     REQUIRE(parsed);
     CHECK(parsed->names() ==
-          std::vector<std::string>{"b", "a", "g[{}].u.v_q", "i", "mem[2].x", "c"});
+          std::vector<std::string>{"b", "a", "g[{}].u.v_q", "i", "mem[2].x", "g_n{}_u.c"});
 }
 
 TEST_CASE("manifest/expression: long and deep text is refused, not run into the ground",

@@ -62,7 +62,7 @@ public:
         const std::function<Result<std::int64_t>(const std::string&)>& lookup) const;
 
     /// Every name in the expression, once each, in order of appearance; generate indices left as
-    /// "[{...}]".
+    /// "[{}]", or "{}" where one is a part of a name.
     std::vector<std::string> names() const;
 
 private:
@@ -76,7 +76,8 @@ Result<std::int64_t> evaluate(
     const Expression::Node& node, const std::string& where,
     const std::function<Result<std::int64_t>(const std::string&)>& lookup);
 
-/// A name with its generate indices put in: "g[{i}].u" and i = 3 give "g[3].u".
+/// A name with its generate indices put in: "g[{i}].u" and i = 3 give "g[3].u", "g_n{i+1}_u" gives
+/// "g_n4_u".
 Result<std::string> resolved_name(
     const Expression::Node& node, const std::string& where,
     const std::function<Result<std::int64_t>(const std::string&)>& lookup);

@@ -27,12 +27,14 @@ struct CoreSpec {
     std::vector<std::string> include_dirs;
     std::vector<std::string> defines;               ///< NAME or NAME=value
     std::map<std::string, std::string> parameters;  ///< of the top module, Verilog literals
-    std::vector<std::string> waivers;  ///< Verilator configuration files, put before the sources
-    std::string language = "1800-2017";
+    std::vector<std::string> waivers;     ///< Verilator configuration files, put before the sources
+    std::string language = "1800-2017";   ///< of the Verilog
+    std::string vhdl_std = "08";          ///< as ghdl's --std takes it
+    std::vector<std::string> vhdl_flags;  ///< for ghdl synth
     bool assertions = true;
     bool plain_eval = false;  ///< each eval computes all that follows the inputs, changed or not
-    bool lint = false;  ///< true: lint warnings fail the build
-    std::string cxx;    ///< empty: the newest clang, else g++
+    bool lint = false;        ///< true: lint warnings fail the build
+    std::string cxx;          ///< empty: the newest clang, else g++
     std::string optimise = "-O3 -march=native";
     std::string faults;  ///< list of injected faults; empty: none
 };
@@ -275,7 +277,7 @@ struct Manifest {
     std::uint64_t power_on_seed = 1;
     std::vector<FaultSpec> faults;
 
-    /// Names of signals inside the core, or ports, that the plan needs; generate indices as "[{}]".
+    /// Names of signals inside the core, or ports, that the plan needs; generate indices as "{}".
     std::vector<std::string> signal_names() const;
     /// Those of them that the host drives; memories that it only loads are not among them.
     std::vector<std::string> driven_names() const;

@@ -8,19 +8,23 @@
 #include <vector>
 
 #include "spikelock/base/result.hpp"
+#include "spikelock/manifest/manifest.hpp"
 
 namespace spikelock::sim {
 
 /// What Verilator is asked to elaborate. Paths are absolute, or relative to `folder`.
 struct ElaborateOptions {
-    std::vector<std::string> sources;
+    std::vector<std::string> sources;  ///< VHDL among them is translated by ghdl
     std::string top;  ///< empty: the module that nothing instantiates; of several the largest
     std::vector<std::string> include_dirs;
     std::vector<std::string> defines;               ///< NAME or NAME=value
     std::map<std::string, std::string> parameters;  ///< of the top module
     std::vector<std::string> waivers;
     std::string language = "1800-2017";
-    std::string folder;       ///< working folder; empty: the caller's
+    std::string vhdl_std = "08";
+    std::vector<std::string> vhdl_flags;  ///< for ghdl synth
+    bool assertions = true;               ///< of the VHDL
+    std::string folder;                   ///< working folder; empty: the caller's
     std::string temp_folder;  ///< an existing folder; what is written there is removed again
     const std::atomic<bool>* stop = nullptr;  ///< set by Ctrl-C: ends with Errc::Interrupted
 };
@@ -42,6 +46,7 @@ struct Variable {
     std::string where;         ///< file:line
     std::string module;        ///< that declares it
     bool written = false;      ///< something other than an initial block assigns to it
+    bool generated = false;    ///< a net that no source names: the translation of VHDL made it
     bool counts = false;       ///< one more in every clock but in reset
     /// Of a net that a plain assignment reads out of memories with one index: that, in the words of
     /// a manifest and with @ as the index, e.g. "u_state.dirty[@] ? u_state.word[@][15:0] : 0".
@@ -103,5 +108,8 @@ struct Design {
 /// Errc::Interrupted
 /// @source Verilator's --xml-only (5.006 to 5.032)
 Result<Design> elaborate(const ElaborateOptions& options);
+/// What a manifest's [core] asks for. `temp_folder` and `stop` are left to the caller.
+ElaborateOptions elaborate_options(const manifest::Manifest& manifest);
+
 
 }  // namespace spikelock::sim
