@@ -188,6 +188,7 @@ struct Guess {
     std::uint64_t clocks = 1;  ///< of a timestep, where nothing starts or ends it
     std::string phase;         ///< the counter that tells
     std::uint64_t neurons = 0;
+    std::uint64_t axons = 0;           ///< by the rows of a memory of weights
     std::vector<std::string> enables;  ///< inputs to hold at 1
     std::vector<Input> inputs;
     std::vector<Observed> observed;
@@ -198,6 +199,8 @@ struct Guess {
     std::uint32_t threshold_bits = 0;
     std::vector<Mapped> maps;
     std::set<std::string> used;        ///< ports that have a role
+    std::string serial_clock;          ///< of a serial configuration port
+    std::string tick_hint;             ///< what speaks for a tick by an address
     std::vector<std::string> quiet;    ///< of events by handshake: what does not change when idle
     std::vector<std::string> unknown;  ///< what could not be guessed, one sentence each
 };
@@ -218,6 +221,7 @@ public:
     Guess guess() {
         clock_and_reset();
         size();
+        serial();
         config();
         streams();
         input_events();
@@ -229,7 +233,6 @@ public:
         side_band();
         handshakes();
         what_is_missing();
-        serial();
         return std::move(g_);
     }
 
@@ -326,6 +329,23 @@ private:
             if (g_.neurons == 0 && v.is_array && v.copies == 1 && v.words > 1 && v.bits > 1 &&
                 v.written && field_of(stem_of(last_part(v.name))) == "v")
                 g_.neurons = v.words;
+    }
+
+    /// Configuration bit by bit is more than a manifest's entry can say; what it writes can be
+    /// written through the back door.
+    void serial() {
+        const Variable* clock = port("input", true, [](const Words& w) {
+            return has(w, {"sck", "sclk"}) || (has(w, {"spi"}) && has(w, {"clk", "clock"}));
+        });
+        const Variable* data =
+            port("input", true, [](const Words& w) { return has(w, {"mosi", "sdi", "sdata"}); });
+        if (!clock || !data) return;
+        g_.serial_clock = take(clock);
+        take(data);
+        g_.unknown.push_back(
+            fmt::format("{} and {}: they look like a serial configuration port; what it writes is "
+                        "loaded by [[map]] as far as found, else by an adapter",
+                        clock->name, data->name));
     }
 
     void config() {
@@ -565,8 +585,65 @@ private:
         take(only);
     }
 
+    /// Whether nothing in the core changes it, but for a serial configuration port.
+    bool holds(const Variable& v) const {
+        return !v.written || (!g_.serial_clock.empty() && v.clock == g_.serial_clock);
+    }
+
+    /// A memory of weights with several of a row in a word, as the core reads it.
+    std::optional<Mapped> weights_by_columns(const Variable& v) {
+        const std::uint64_t each = std::uint64_t{1} << v.shared_bits;
+        const std::uint64_t words = std::uint64_t{1} << v.column_bits;
+        const std::uint64_t rows = v.words / words;
+        if (v.column_bits == 0 || each * words != g_.neurons || rows * words != v.words ||
+            v.bits % each != 0)
+            return std::nullopt;
+        const std::uint64_t width = v.bits / each;
+        Mapped m{v.name,
+                 "dense",
+                 fmt::format("{}*pre + post/{}", words, each),
+                 fmt::format("{}*(post%{})", width, each),
+                 "weight",
+                 width,
+                 {},
+                 {}};
+        m.why = fmt::format("read by row and group of {} neurons, {} bits each", each, width);
+        if (rows <= g_.neurons) {
+            m.when = "pre < n_axons";
+            m.why += ", with no rows for spikes of neurons";
+            return m;
+        }
+        const std::uint64_t axons = rows - g_.neurons;
+        m.why += fmt::format("; rows taken as {} axons, then {} neurons", axons, g_.neurons);
+        g_.axons = axons;
+        return m;
+    }
+
+    /// Registers of a serial configuration port that the core looks at.
+    void serial_registers() {
+        if (g_.serial_clock.empty()) return;
+        for (const Variable& v : d_.signals) {
+            if (v.is_array || v.copies != 1 || v.bits < 1 || v.bits > 64 ||
+                v.direction != "output" || v.clock != g_.serial_clock)
+                continue;
+            const std::string last = last_part(v.name);
+            const bool leak = has(stem_of(last), {"leak"}) && v.bits > 1;
+            g_.maps.push_back({v.name,
+                               "global",
+                               {},
+                               {},
+                               leak ? "leak" : "FILL_IN_" + last,
+                               v.bits,
+                               "only " + g_.serial_clock + " writes it" +
+                                   (leak ? ", by its name" : "; the value is not guessed"),
+                               {}});
+            if (!leak) g_.unknown.push_back("what " + v.name + " must be ([[map]])");
+        }
+    }
+
     /// Memories that nothing in the core writes hold the network: they are loaded.
     void maps() {
+        serial_registers();
         if (g_.neurons < 2) return;
         const std::uint64_t n = g_.neurons;
         std::uint64_t axons = 0;
@@ -580,7 +657,8 @@ private:
                 if (axons == 0 && v.name == input.address && v.bits < 16)
                     axons = std::uint64_t{1} << v.bits;
         for (const Variable& v : d_.signals) {
-            if (!v.is_array || v.written || v.copies != 1 || v.words < 2 || v.bits < 2) continue;
+            if (!v.is_array || !holds(v) || v.copies != 1 || v.words < 2 || v.bits < 2) continue;
+            const std::string writer = v.written ? "only " + v.clock : "nothing";
             const Words words = stem_of(last_part(v.name));
             if (v.words == n && v.bits <= 64 &&
                 has(words, {"th", "thr", "vth", "threshold", "thresholds", "limit", "limits"})) {
@@ -590,13 +668,18 @@ private:
                                    {},
                                    "threshold",
                                    v.bits,
-                                   "nothing writes it, by its name and size",
+                                   writer + " writes it, by its name and size",
                                    {}});
                 continue;
             }
             if (!has(words, {"weight", "weights", "wmem", "synapse", "synapses", "syn", "row",
                              "rows", "crossbar"}))
                 continue;
+            if (std::optional<Mapped> m = weights_by_columns(v)) {
+                m->why = writer + " writes it; " + m->why;
+                g_.maps.push_back(std::move(*m));
+                continue;
+            }
             const std::uint64_t total = std::uint64_t{v.bits} * v.words;
             // Rows for axons alone, or for spikes of the core's own too.
             for (const std::uint64_t sources : {axons, axons + n}) {
@@ -605,7 +688,7 @@ private:
                 if (width < 1 || width > 32 || v.bits % width != 0) continue;
                 const std::uint64_t each = v.bits / width;
                 Mapped m{v.name, "dense", {}, {}, "weight", width, {}, {}};
-                m.why = fmt::format("nothing writes it; {} bits for {} sources and {} neurons",
+                m.why = fmt::format("{} writes it; {} bits for {} sources and {} neurons", writer,
                                     total, sources, n);
                 if (each > n || n % each != 0) continue;
                 m.word = each == n   ? "pre"
@@ -722,17 +805,6 @@ private:
         }
     }
 
-    /// Configuration bit by bit is more than a manifest's entry can say.
-    void serial() {
-        const Variable* clock =
-            port("input", true, [](const Words& w) { return has(w, {"sck", "sclk"}); });
-        const Variable* data =
-            port("input", true, [](const Words& w) { return has(w, {"mosi", "sdi", "sdata"}); });
-        if (clock && data)
-            g_.unknown.push_back(fmt::format(
-                "{} and {}: they look like a serial configuration port", clock->name, data->name));
-    }
-
     void what_is_missing() {
         if (g_.clock.empty())
             g_.unknown.emplace_back("the clock: no input's edge is waited for anywhere");
@@ -743,6 +815,13 @@ private:
             for (const Observed& o : g_.observed)
                 if (o.four_phase) g_.quiet.push_back(o.valid);
             g_.unknown.emplace_back("what ends a timestep (a tick, by a port or as an event)");
+            for (const Input& input : g_.inputs)
+                if (const Variable* address = find(input.address);
+                    g_.axons > 0 && address->bits < 32 &&
+                    std::uint64_t{1} << address->bits > g_.axons)
+                    g_.tick_hint =
+                        fmt::format("{} can be more than the {} axons: a tick may be 0x{:x}",
+                                    input.address, g_.axons, g_.axons);
             if (g_.idle.empty())
                 g_.unknown.emplace_back(
                     "what says that the core is idle: taken as idle once "
@@ -885,7 +964,8 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
     }
     for (const Mapped& m : g.maps) {
         out += "\n# Guess: " + m.why + ".\n[[map]]\narray = " + quoted(m.array) +
-               "\nmemory = " + quoted(m.memory) + "\nword = " + quoted(m.word) + "\n";
+               "\nmemory = " + quoted(m.memory) + "\n";
+        if (!m.word.empty()) out += "word = " + quoted(m.word) + "\n";
         if (!m.lsb.empty()) out += "lsb = " + quoted(m.lsb) + "\n";
         out += fmt::format("width = {}\nvalue = {}\n", m.width, quoted(m.value));
         if (!m.when.empty()) out += "when = " + quoted(m.when) + "\n";
@@ -912,8 +992,9 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
     if (is_aer(g)) {
         out +=
             "\n# Guess: events by request and acknowledge. A tick that ends the timestep is a port "
-            "(tick)\n# or a special address (tick_address).\n[timestep]\nkind = \"aer\"\n"
-            "# tick_address = \"FILL_IN_tick\"\n";
+            "(tick)\n# or a special address (tick_address).\n";
+        if (!g.tick_hint.empty()) out += "# " + g.tick_hint + ".\n";
+        out += "[timestep]\nkind = \"aer\"\n# tick_address = \"FILL_IN_tick\"\n";
         // A sweep over all neurons shows nothing outside, whatever their number.
         if (g.idle.empty())
             out += "quiet = " + toml_list(g.quiet) +
@@ -921,6 +1002,11 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
                                std::clamp<std::uint64_t>(4 * g.neurons, 1024, 65536));
         else
             out += "idle = " + quoted(g.idle) + "\n";
+        out +=
+            "\n# One event at a time: their order is then known. For bursts, [[taken]] entries "
+            "must "
+            "say which\n# event the core takes, where that changes the result.\n[pacing]\ninput = "
+            "\"drain\"\n";
     } else if (g.parallel && g.start.empty() && g.done.empty()) {
         out += fmt::format(
             "\n# Guess: {} neuron{} side by side and nothing that starts or ends a timestep{}.\n"
@@ -1125,6 +1211,7 @@ int init(const InitOptions& o, Console& console) {
                                                      : "no value is compared with a threshold",
                          design->ports.size(), design->signals.size(), design->clocked_blocks),
              design->top});
+    std::erase_if(design->signals, [](const Variable& v) { return v.generated; });
     const Guess guess = Guesser(*design).guess();
     const std::string text = manifest_text(*design, guess, build);
     const std::string path = to_stdout ? build.folder + "/cosim.toml" : o.output;
@@ -1179,4 +1266,3 @@ void add_init(CLI::App& app, int& exit_code, Console& console) {
 }
 
 }  // namespace spikelock::app
-    std::erase_if(design->signals, [](const Variable& v) { return v.generated; });

@@ -10,11 +10,12 @@
 #include <optional>
 #include <set>
 #include <sstream>
+#include <tuple>
 
 #include "build_error.hpp"
 #include "process.hpp"
-
 #include "vhdl.hpp"
+
 namespace spikelock::sim {
 
 namespace fs = std::filesystem;
@@ -197,16 +198,21 @@ public:
         walk(*module, module->attribute("origName"), "", 0, aliases, {}, true);
         finish_slices();
         for (Variable& v : design_.signals) {
-            v.written = written_.contains(v.name);
+            if (const auto clocks = written_.find(v.name); clocks != written_.end()) {
+                v.written = true;
+                if (clocks->second.size() == 1) v.clock = *clocks->second.begin();
+            }
+            if (const auto columns = columns_.find(v.name); columns != columns_.end())
+                std::tie(v.shared_bits, v.column_bits) = columns->second;
             v.counts = counters_.contains(v.name);
+            v.generated = detail::is_vhdl(v.where.substr(0, v.where.rfind(':'))) &&
+                          detail::is_generated(v.name);
             if (const auto found = readings_.find(v.name); found != readings_.end())
                 v.reads = found->second;
         }
         return std::move(design_);
     }
 
-            v.generated = detail::is_vhdl(v.where.substr(0, v.where.rfind(':'))) &&
-                          detail::is_generated(v.name);
 private:
     std::string place(const Node& node) const {
         // "c,12,3,12,9"; older releases wrote fl="c12".
@@ -301,6 +307,7 @@ private:
         v.where = place(node);
         v.module = module;
         if (const Node* value = node.child("const")) v.value = value->attribute("name");
+        v.direction = node.attribute("dir");
         const bool direct = top && prefix.empty();
         if (node.attribute("param") == "true") {
             v.kind = Variable::Kind::Parameter;
@@ -308,7 +315,6 @@ private:
             v.kind = Variable::Kind::LocalParameter;
         } else if (direct && !node.attribute("dir").empty()) {
             v.kind = Variable::Kind::Port;
-            v.direction = node.attribute("dir");
         }
         if (v.kind == Variable::Kind::Port) {
             design_.ports.push_back(std::move(v));
@@ -382,13 +388,15 @@ private:
             } else if (tag == "instance") {
                 enter(*child, prefix, depth, aliases, paths, top);
             } else if (starts_with(tag, "always")) {
-                read_always(*child, aliases);
+                const std::string clock = read_always(*child, aliases);
                 read_arithmetic(*child, true);
-                note_written(*child, paths);
+                note_written(*child, paths, clock);
+                note_columns(*child, paths);
                 if (child->child("sentree")) note_counters(*child, paths, 0);
             } else if (tag == "contassign") {
                 read_arithmetic(*child, true);
-                note_written(*child, paths);
+                note_written(*child, paths, {});
+                note_columns(*child, paths);
                 note_reading(*child, paths);
             } else if (tag == "func" || tag == "task") {
                 read_arithmetic(*child, false);
@@ -397,18 +405,36 @@ private:
     }
 
     /// Assignments: the target is the last operand.
-    void note_written(const Node& node, const Paths& paths) {
+    /// @param clock  port whose edge they wait for; empty: none
+    void note_written(const Node& node, const Paths& paths, const std::string& clock) {
         if ((node.tag == "contassign" || starts_with(node.tag, "assign")) && !node.children.empty())
-            note_target(*node.children.back(), paths);
-        for (const auto& child : node.children) note_written(*child, paths);
+            note_target(*node.children.back(), paths, clock);
+        for (const auto& child : node.children) note_written(*child, paths, clock);
     }
-    void note_target(const Node& target, const Paths& paths) {
+    void note_target(const Node& target, const Paths& paths, const std::string& clock) {
         if (target.tag == "concat") {
-            for (const auto& part : target.children) note_target(*part, paths);
+            for (const auto& part : target.children) note_target(*part, paths, clock);
         } else if (const Node* net = first_varref(target)) {
             const auto path = paths.find(net->attribute("name"));
-            if (path != paths.end()) written_.insert(path->second);
+            if (path != paths.end()) written_[path->second].insert(clock);
         }
+    }
+
+    /// Words of a memory that hold several columns of a row: mem[{row, column[high:low]}].
+    void note_columns(const Node& node, const Paths& paths) {
+        for (const auto& child : node.children) note_columns(*child, paths);
+        if (node.tag != "arraysel" || node.children.size() != 2 ||
+            node.children[0]->tag != "varref" || node.children[1]->tag != "concat" ||
+            node.children[1]->children.size() != 2)
+            return;
+        const Node& column = *node.children[1]->children[1];
+        const auto path = paths.find(node.children[0]->attribute("name"));
+        if (column.tag != "sel" || column.children.size() != 3 || path == paths.end()) return;
+        const auto low = number_of(column.children[1]->attribute("name"));
+        const auto bits = number_of(column.children[2]->attribute("name"));
+        if (low && bits && *low > 0 && *low < 16 && *bits > 0 && *bits < 32)
+            columns_[path->second] = {static_cast<std::uint32_t>(*low),
+                                      static_cast<std::uint32_t>(*bits)};
     }
 
     /// Registers that count every clock: q <= q + 1, alone, as the other branch of a reset, or as
@@ -527,7 +553,7 @@ private:
             const auto alias =
                 net.tag == "varref" ? aliases.find(net.attribute("name")) : aliases.end();
             if (alias != aliases.end()) inner[port->attribute("name")] = alias->second;
-            if (port->attribute("direction") != "in") note_target(net, paths);
+            if (port->attribute("direction") != "in") note_target(net, paths, {});
             if (top) note_slice(net, prefix);
         }
         ++depth_;
@@ -587,9 +613,10 @@ private:
             if (!sets_constants(*child, any)) return false;
         return true;
     }
-    void read_always(const Node& block, const Aliases& aliases) {
+    /// @returns the port that is the block's clock; empty: none
+    std::string read_always(const Node& block, const Aliases& aliases) {
         const Node* tree = block.child("sentree");
-        if (!tree) return;
+        if (!tree) return {};
         struct Edge {
             std::string port;
             bool falling = false;
@@ -602,7 +629,7 @@ private:
             const auto alias = net ? aliases.find(net->attribute("name")) : aliases.end();
             edges.push_back({alias == aliases.end() ? "" : alias->second, kind[0] == 'N'});
         }
-        if (edges.empty()) return;
+        if (edges.empty()) return {};
         ++design_.clocked_blocks;
         // The condition of the outermost if tells a reset: one of its branches sets constants only.
         std::string reset;
@@ -648,6 +675,7 @@ private:
         if (const auto use = design_.clock_uses.find(reset);
             use != design_.clock_uses.end() && !async)
             ++(low ? use->second.sync_low : use->second.sync_high);
+        return clock;
     }
     static const Node* outer_if(const Node& node) {
         for (const auto& child : node.children) {
@@ -692,7 +720,8 @@ private:
     std::map<std::string, std::size_t> seen_instances_;
     std::map<std::string, std::size_t> loops_;
     std::map<std::string, std::vector<std::tuple<std::int64_t, std::int64_t, bool>>> slices_;
-    std::set<std::string> written_;                ///< Variable::name
+    std::map<std::string, std::set<std::string>> written_;  ///< by Variable::name: Variable::clock
+    std::map<std::string, std::pair<std::uint32_t, std::uint32_t>> columns_;  ///< the same
     std::map<std::string, std::string> readings_;  ///< the same, of Variable::reads
     std::set<std::string> counters_;
     int depth_ = 0;

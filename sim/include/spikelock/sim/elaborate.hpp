@@ -36,7 +36,7 @@ struct Variable {
     /// indices are left as {i}, {j}, ...: gen_neuron[{i}].u_neuron.v_q.
     std::string name;
     Kind kind = Kind::Signal;
-    std::string direction;    ///< of a port of the top: "input", "output" or "inout"
+    std::string direction;    ///< of a port, of inner modules too: "input", "output" or "inout"
     std::uint32_t bits = 1;   ///< of one element; 0: has none (real, string)
     std::uint32_t words = 1;  ///< elements of an unpacked array, all dimensions together
     bool is_array = false;
@@ -48,6 +48,12 @@ struct Variable {
     bool written = false;      ///< something other than an initial block assigns to it
     bool generated = false;    ///< a net that no source names: the translation of VHDL made it
     bool counts = false;       ///< one more in every clock but in reset
+    /// The top's port at whose edges alone it is written; empty: there is no such one.
+    std::string clock;
+    /// Of a memory that is read at {row, column[high:low]}: 2^low columns share a word, and
+    /// 2^column_bits words make a row. 0 where it is read otherwise.
+    std::uint32_t shared_bits = 0;
+    std::uint32_t column_bits = 0;
     /// Of a net that a plain assignment reads out of memories with one index: that, in the words of
     /// a manifest and with @ as the index, e.g. "u_state.dirty[@] ? u_state.word[@][15:0] : 0".
     std::string reads;
@@ -102,14 +108,14 @@ struct Design {
     std::string compare_at;  ///< file:line of the first comparison of size that is no loop's bound
 };
 
+/// What a manifest's [core] asks for. `temp_folder` and `stop` are left to the caller.
+ElaborateOptions elaborate_options(const manifest::Manifest& manifest);
+
 /// Elaborates sources with Verilator, without building anything.
 /// @errors Errc::Environment when Verilator is missing; Errc::Build with the place of the first
 /// error in the sources; Errc::Unsupported when this Verilator cannot show what it elaborated;
 /// Errc::Interrupted
 /// @source Verilator's --xml-only (5.006 to 5.032)
 Result<Design> elaborate(const ElaborateOptions& options);
-/// What a manifest's [core] asks for. `temp_folder` and `stop` are left to the caller.
-ElaborateOptions elaborate_options(const manifest::Manifest& manifest);
-
 
 }  // namespace spikelock::sim
