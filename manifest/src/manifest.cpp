@@ -711,6 +711,10 @@ std::vector<std::string> Manifest::driven_names() const {
     }
     for (const SideBandSpec& band : side_bands) add_names(names, band.target);
     for (const ObserveSpec& o : observe) add_driven(names, o.ready);
+    // A register that a map writes; of one that only reads are announced, the model may hold
+    // copies.
+    for (const MapSpec& map : maps)
+        if (!map.read && map.word.empty()) names.push_back(map.memory);
     return signals_only(std::move(names), *this);
 }
 
