@@ -550,6 +550,7 @@ void read_core_sections(Section& top, Manifest& m) {
         s.know({"file"});
         m.adapter.flags = s.list("flags");
         m.adapter.signals = s.list("signals");
+        m.adapter.writes = s.list("writes");
         m.adapter.order = s.flag("order", false);
         for (const auto& [name, value] : s.scalars("options")) m.adapter.options[name] = value;
         s.close();
@@ -715,6 +716,7 @@ std::vector<std::string> Manifest::driven_names() const {
     // copies.
     for (const MapSpec& map : maps)
         if (!map.read && map.word.empty()) names.push_back(map.memory);
+    names.insert(names.end(), adapter.writes.begin(), adapter.writes.end());
     return signals_only(std::move(names), *this);
 }
 

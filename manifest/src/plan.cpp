@@ -138,6 +138,8 @@ public:
         put_pacing();
         for (const auto& [name, value] : m_.adapter.options)
             fields_ << "option " << name << ' ' << value << '\n';
+        for (const std::string& name : m_.adapter.writes)
+            fields_ << "adapter_writes " << name << '\n';
         for (const MapSpec& map : m_.maps)
             if (!map.memory.empty()) r_.index(map.memory, map.where);
 

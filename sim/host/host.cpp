@@ -684,6 +684,8 @@ private:
             in >> name;
             std::getline(in >> std::ws, options_[name]);
             in.clear();  // an empty value is one
+        } else if (key == "adapter_writes") {
+            in >> adapter_writes_.emplace_back();
         } else if (!key.empty()) {
             throw std::string("unknown line in plan: " + key);
         }
@@ -1969,8 +1971,10 @@ private:
             try {
                 signals_.push_back(host_.find(std::string(name)));
             } catch (const std::string& what) {
-                fail(what + "; is it in [adapter] signals?");
+                fail(what + "; is it in [adapter] signals or writes?");
             }
+            const auto& writes = host_.adapter_writes_;
+            writable_.push_back(std::find(writes.begin(), writes.end(), name) != writes.end());
             const Signal& s = signals_.back();
             if (s.words == 1) set_place(signals_.size() - 1, s.data, std::min(s.word_bytes, 8U));
             return static_cast<spikelock::adapter::Signal>(signals_.size() - 1);
@@ -1981,8 +1985,10 @@ private:
         }
         void set(spikelock::adapter::Signal signal, std::uint64_t value, std::uint32_t word,
                  std::uint32_t lsb, std::uint32_t width) override {
+            if (!writable_.at(static_cast<std::size_t>(signal)))
+                fail("the adapter sets " + signals_[static_cast<std::size_t>(signal)].name +
+                     ", which is not in [adapter] writes");
             bits_of(signal, word, lsb, width).store(value);
-            host_.settle();
         }
         bool drain() const override { return host_.drain_; }
         void gap() override {
@@ -2033,6 +2039,7 @@ private:
         Host& host_;
         std::vector<std::pair<std::uint32_t, std::uint32_t>> handles_;
         std::vector<Signal> signals_;
+        std::vector<bool> writable_;  // by place in signals_
         std::uint64_t drawn_ = 0;
     };
 
@@ -2319,7 +2326,8 @@ private:
     std::uint32_t gap_max_ = 0;
     std::uint32_t stall_per_65536_ = 0;
     std::uint64_t pacing_seed_ = 0;
-    std::map<std::string, std::string> options_;  // of the adapter
+    std::map<std::string, std::string> options_;
+    std::vector<std::string> adapter_writes_;  // of the adapter
     // what is observed
     std::uint32_t neurons_ = 0;
     std::uint32_t axons_ = 0;

@@ -88,7 +88,7 @@ public:
     virtual void took_internal(std::uint32_t neuron) = 0;
     virtual void took_tick() = 0;  ///< the tick, where it stands in that order
 
-    // Back door, for signals that [adapter] signals lists.
+    // Back door, for signals that [adapter] lists.
     virtual Signal signal(std::string_view name) = 0;  ///< look up once
     std::uint64_t get(Signal signal) const {           ///< all of it, at most 64 bits
         const auto n = static_cast<std::size_t>(signal);
@@ -115,6 +115,7 @@ public:
                       std::uint32_t width = 0) const {
         return bits(signal, word, lsb, width);
     }
+    /// Of a signal in [adapter] writes; takes effect with the next eval() or clock.
     virtual void set(Signal signal, std::uint64_t value, std::uint32_t word = 0,
                      std::uint32_t lsb = 0, std::uint32_t width = 0) = 0;
 

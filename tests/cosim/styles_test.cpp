@@ -701,8 +701,10 @@ source = "adapter"
 counts = true
 )";
 
-Result<std::unique_ptr<sim::DutSource>> custom(const std::string& options) {
-    const manifest::Manifest m = parse(kCustom + options);
+Result<std::unique_ptr<sim::DutSource>> custom(const std::string& options, bool writes = false) {
+    std::string text = kCustom + options;
+    if (writes) text.replace(text.find("signals = "), 7, "writes");
+    const manifest::Manifest m = parse(text);
     sim::BuildOptions build;
     build.cache_dir = SPIKELOCK_TEST_CACHE;
     auto host = sim::build_host(m, build);
@@ -727,6 +729,18 @@ TEST_CASE("adapter: a core that an adapter drives matches under every pacing",
     }
 }
 
+TEST_CASE("adapter: what it sets is in the core", "[sim][adapter][cosim]") {
+    auto core = custom("[adapter.options]\ndo = \"set\"\n", true);
+    if (!core) FAIL(core.error().text());
+    Model model(false);
+    const Events events(7);
+    auto outcome = lockstep::run(model, **core, &events, {});
+    REQUIRE(outcome);
+    REQUIRE(outcome->verdict == Verdict::Diverged);
+    CHECK(outcome->first->timestep == 10);
+    CHECK(outcome->first->differences[0].neuron == 5);
+}
+
 TEST_CASE("adapter: whatever goes wrong in it is told in its own words", "[sim][adapter][cosim]") {
     struct Case {
         const char* what;
@@ -740,6 +754,7 @@ TEST_CASE("adapter: whatever goes wrong in it is told in its own words", "[sim][
                "what never comes did not come within 20000 clocks"},
           Case{"no such neuron", Verdict::Asserted, "neuron 8, but there are 8"},
           Case{"too wide", Verdict::Asserted, "gives 40000 for v of neuron 0, which has 16 bits"},
+          Case{"set", Verdict::Asserted, "sets v_q, which is not in [adapter] writes"},
           Case{"hang", Verdict::Hung, "or in the adapter"}}) {
         CAPTURE(c.what);
         auto core = custom("[adapter.options]\ndo = \"" + std::string(c.what) + "\"\n");

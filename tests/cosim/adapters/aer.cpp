@@ -53,11 +53,12 @@ private:
     static void idle(Bench& b) {
         b.until([&] { return b.dut.idle_o && !b.dut.out_ack_i; }, "the core did not become idle");
     }
-    void misbehave(Bench& b, const Timestep& t) const {
+    void misbehave(Bench& b, const Timestep& t) {
         const std::string what = b.option("do");
         if (what.empty() || t.number < 10) return;
         if (what == "throw") throw std::runtime_error("planted");
         if (what == "fail") b.fail("planted words");
+        if (what == "set") b.set(v_, b.get(v_, 5) + 1, 5);
         if (what == "clock for ever")
             b.until([] { return false; }, "what never comes did not come");
         if (what == "no such neuron") b.spike(8);

@@ -199,7 +199,8 @@ struct ObserveSpec {
 struct AdapterSpec {
     std::string file;
     std::vector<std::string> flags;    ///< for the compiler
-    std::vector<std::string> signals;  ///< inner signals that it reads or writes
+    std::vector<std::string> signals;  ///< inner signals that it reads
+    std::vector<std::string> writes;   ///< inner signals that it also writes
     bool order = false;                ///< it says which events the core takes
     std::map<std::string, std::string> options;
     std::string where;
