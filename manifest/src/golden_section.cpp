@@ -36,7 +36,7 @@ golden::Setting to_setting(const toml::node& node, const std::string& file, int 
     } else if (node.is_table()) {
         golden::Setting::Table items;
         for (const auto& [key, item] : *node.as_table())
-            items.emplace_back(std::string(key.str()), to_setting(item, file, depth + 1));
+            items.push_back({std::string(key.str()), to_setting(item, file, depth + 1)});
         setting.value = std::move(items);
     } else {
         bad("expected an integer, a string, true or false, a list or a table: the golden computes "

@@ -118,7 +118,7 @@ struct Range {
 class Planner {
 public:
     Planner(const Manifest& m, const SignalTable& table, const golden::Network& network)
-        : m_(m), table_(table), network_(network), r_(m, table, plan_) {}
+        : m_(m), network_(network), r_(m, table, plan_) {}
 
     Plan make() {
         plan_.shape = network_.shape();
@@ -633,7 +633,6 @@ private:
     }
 
     const Manifest& m_;
-    const SignalTable& table_;
     const golden::Network& network_;
     Plan plan_;
     Resolver r_;

@@ -287,12 +287,18 @@ struct Description {
     bool operator==(const Description&) const = default;
 };
 
+struct NamedSetting;
 /// A value as a manifest gives it, with its place.
 struct Setting {
-    using Table = std::vector<std::pair<std::string, Setting>>;
+    using Table = std::vector<NamedSetting>;
     std::variant<std::monostate, bool, std::int64_t, std::string, std::vector<Setting>, Table>
         value;
     std::string where;  ///< "cosim.toml:12"
+};
+/// A key of a table. (A std::pair of a type that is not complete is none to clang.)
+struct NamedSetting {
+    std::string name;
+    Setting value;
 };
 
 /// What docs/model.md says for this network, as a description.
