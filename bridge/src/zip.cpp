@@ -22,9 +22,8 @@ constexpr std::size_t kLocalBytes = 30;
 constexpr std::uint64_t kMostEntries = 1U << 16;
 constexpr std::uint16_t kStored = 0;
 constexpr std::uint16_t kDeflated = 8;
-constexpr std::uint32_t kIn64 = 0xffffffff;  // the value stands in the 64-bit part
-/// Deflate makes at most 1032 bytes of one; a few more hold the smallest blocks.
-constexpr std::uint64_t kMostExpansion = 1032;
+constexpr std::uint32_t kIn64 = 0xffffffff;                // the value stands in the 64-bit part
+constexpr std::size_t kFirstBytes = std::size_t{1} << 14;  // room for unpacked bytes at first
 
 /// Bytes of the archive, read as little-endian numbers.
 class Bytes {
@@ -122,33 +121,39 @@ Status take_64(const Bytes& in, std::uint64_t at, std::uint64_t end, ZipEntry& e
     return {};
 }
 
-/// Inflates raw deflate data into exactly `out`. @returns what is wrong, empty: nothing
-std::string inflate_into(std::span<const std::byte> packed, std::span<std::byte> out) {
+/// Inflates raw deflate data, which must give `size` bytes. Memory grows with what comes out.
+/// @returns what is wrong, empty: nothing
+std::string inflate_into(std::span<const std::byte> packed, std::uint64_t size,
+                         std::vector<std::byte>& out) {
     z_stream stream{};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return "zlib cannot be set up";
     // zlib's pointer is not const, but it does not write there.
     stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data()));
     std::size_t in_left = packed.size();
-    std::size_t out_left = out.size();
-    Bytef nothing = 0;
-    stream.next_out = out.empty() ? &nothing : reinterpret_cast<Bytef*>(out.data());
+    std::size_t done = 0;
     int state = Z_OK;
     constexpr std::size_t kMost = std::numeric_limits<uInt>::max();
     while (state == Z_OK) {
+        // A byte more than there should be shows what is too large.
+        if (done == out.size())
+            out.resize(std::min<std::uint64_t>(size + 1, std::max(2 * done, kFirstBytes)));
         const auto in_now = static_cast<uInt>(std::min(in_left, kMost));
-        const auto out_now = static_cast<uInt>(std::min(out_left, kMost));
+        const auto out_now = static_cast<uInt>(std::min(out.size() - done, kMost));
         stream.avail_in = in_now;
+        stream.next_out = reinterpret_cast<Bytef*>(out.data() + done);
         stream.avail_out = out_now;
         state = inflate(&stream, Z_NO_FLUSH);
         in_left -= in_now - stream.avail_in;
-        out_left -= out_now - stream.avail_out;
+        done += out_now - stream.avail_out;
+        if (done > size) break;
     }
     const std::string reason = stream.msg == nullptr ? "" : stream.msg;
     inflateEnd(&stream);
+    out.resize(done);
+    if (done > size) return "larger than the directory says";
     if (state == Z_DATA_ERROR || state == Z_NEED_DICT) return "damaged: " + reason;
-    if (state != Z_STREAM_END)
-        return in_left == 0 ? "the packed data end early" : "larger than the directory says";
-    if (out_left > 0) return "smaller than the directory says";
+    if (state != Z_STREAM_END) return "the packed data end early";
+    if (done < size) return "smaller than the directory says";
     if (in_left > 0) return "bytes after the packed data";
     return {};
 }
@@ -208,10 +213,7 @@ Result<std::vector<std::byte>> unpack_zip(std::span<const std::byte> archive, co
             return wrong("stored, but of another size than the directory says");
         bytes.assign(packed.begin(), packed.end());
     } else if (entry.method == kDeflated) {
-        if (entry.bytes / kMostExpansion > entry.packed_bytes)
-            return wrong("larger than its packed data can be");
-        bytes.resize(entry.bytes);
-        if (const std::string fault = inflate_into(packed, bytes); !fault.empty())
+        if (const std::string fault = inflate_into(packed, entry.bytes, bytes); !fault.empty())
             return wrong(fault);
     } else {
         return wrong(

@@ -29,8 +29,8 @@ struct ZipEntry {
 Result<std::vector<ZipEntry>> list_zip(std::span<const std::byte> archive,
                                        const std::string& origin);
 
-/// The bytes of one file, checked against its size and CRC-32. Nothing is allocated that the packed
-/// bytes could not fill.
+/// The bytes of one file, checked against its size and CRC-32. Memory grows with what is unpacked,
+/// not with what the directory announces.
 /// @errors Errc::BadFormat and Errc::Truncated with the byte; Errc::Unsupported for a method other
 /// than stored and deflated; Errc::Limit for more than `limit` bytes
 Result<std::vector<std::byte>> unpack_zip(std::span<const std::byte> archive, const ZipEntry& entry,

@@ -64,6 +64,42 @@ bool read_all(int fd, void* into, std::size_t size) {
     return true;
 }
 
+std::uint64_t big_endian(const std::array<unsigned char, 8>& bytes) {
+    std::uint64_t value = 0;
+    for (const unsigned char byte : bytes) value = value << 8 | byte;
+    return value;
+}
+
+/// Where the chain of blocks breaks, the library may look for its end for ever.
+/// @returns what is wrong, empty: nothing, or what the library finds out by itself
+std::string broken_block(const std::string& path) {
+    std::FILE* const file = std::fopen(path.c_str(), "rbe");
+    if (file == nullptr) return {};
+    std::string fault;
+    std::fseek(file, 0, SEEK_END);
+    const auto size = static_cast<std::uint64_t>(std::max(std::ftell(file), 0L));
+    std::array<unsigned char, 8> bytes{};
+    for (std::uint64_t at = 0; at < size;) {
+        std::fseek(file, static_cast<long>(at), SEEK_SET);
+        const int type = std::fgetc(file);
+        // The header is the first; a file packed as a whole has nothing but its wrapper.
+        if (at == 0 && type != FST_BL_HDR) break;
+        const std::uint64_t length =
+            std::fread(bytes.data(), 1, bytes.size(), file) == bytes.size() ? big_endian(bytes) : 0;
+        // A block that is still being written.
+        if (length == 0) break;
+        if (length < bytes.size() || length > size - at - 1) {
+            fault = "byte " + std::to_string(at) + ": a block of " + std::to_string(length) +
+                    " bytes, but " + std::to_string(size - at - 1) +
+                    " are left: the file is cut or damaged";
+            break;
+        }
+        at += 1 + length;
+    }
+    std::fclose(file);
+    return fault;
+}
+
 /// Frames of text.
 class Writer {
 public:
@@ -226,6 +262,8 @@ void run_child(const std::string& path, int out_fd, int in_fd, std::uint64_t mem
     close_descriptors_but(std::array{out_fd, in_fd});
     confine_child(memory_limit);
     Writer out(out_fd);
+    if (const std::string fault = broken_block(path); !fault.empty())
+        out.fail(Errc::BadFormat, fault);
     void* file = fstReaderOpen(path.c_str());
     if (file == nullptr) out.fail(Errc::BadFormat, "expected an FST waveform");
     const fstHandle last = fstReaderGetMaxHandle(file);

@@ -109,7 +109,7 @@ public:
           scanner_(scanner_of(options.simd)),
           marks_(std::make_unique_for_overwrite<detail::Marks>()),
           hits_(std::make_unique_for_overwrite<Hit[]>(detail::kMarks)) {
-        capacity_ = std::max<std::size_t>(options.buffer_bytes, 4096);
+        capacity_ = std::max<std::size_t>(options.buffer_bytes, 64);
         store_.resize(kFront + capacity_ + detail::kPadding);
         at_ = end_ = kFront;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spikelock/base/isolate.hpp"
 
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,6 +52,19 @@ TEST_CASE("base/isolate: the result comes back byte for byte", "[base][unit]") {
         REQUIRE(got);
         CHECK(*got == want);
     }
+}
+
+TEST_CASE("base/isolate: a body that exits runs no handler of the caller", "[base][unit]") {
+    // Shared with the child, so that the caller sees what ran there.
+    void* const shared =
+        ::mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(shared != MAP_FAILED);
+    static int* const ran = static_cast<int*>(shared);
+    REQUIRE(std::atexit([] { ++*ran; }) == 0);
+    const auto got = run([]() -> Result<std::string> { std::exit(0); });
+    REQUIRE_FALSE(got);
+    CHECK(got.error().text() == "a.file: the library ended without an answer");
+    CHECK(*ran == 0);
 }
 
 TEST_CASE("base/isolate: an error of the body keeps code, text and place", "[base][unit]") {

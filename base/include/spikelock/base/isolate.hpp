@@ -26,6 +26,8 @@ struct IsolationLimits {
 /// ignores SIGINT, leaves no core file, runs no exit handlers and dies with its parent. An Error
 /// (or an exception) of `body` comes back as if it had been called directly.
 ///
+/// Within a child of this function the body is called directly: what limits the child limits it.
+///
 /// Only the calling thread exists in the child. If the caller has other threads, `body` may
 /// allocate memory but must not wait for a lock that another thread could have held at the fork; a
 /// child that does so anyway ends as Errc::Timeout. Nothing else in the process may reap children
@@ -43,9 +45,9 @@ Result<std::string> run_isolated(const std::string& what, const std::string& whe
 // For children that stay and answer several requests, the same parts:
 
 /// Turns a fork into a child that can do no harm: stdin, stdout and stderr on /dev/null, signal
-/// handlers of the caller gone, SIGINT ignored, no core file, `memory_bytes` of address space
-/// beyond what it has. Only system calls. Under a sanitizer stderr stays, for its report, and the
-/// address space, most of which is the sanitizer's, has no limit.
+/// handlers of the caller gone, SIGINT ignored, exit() without exit handlers, no core file,
+/// `memory_bytes` of address space beyond what it has. Under a sanitizer stderr stays, for its
+/// report, and the address space, most of which is the sanitizer's, has no limit.
 void confine_child(std::uint64_t memory_bytes) noexcept;
 
 /// Closes all descriptors from 3 on but those in `keep`: a child must not hold the caller's files,

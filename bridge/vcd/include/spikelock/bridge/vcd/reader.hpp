@@ -30,7 +30,7 @@ struct ReaderOptions {
     /// The file may still be written: what an unfinished end holds is left alone, and an empty
     /// batch means that there is nothing more for now. Not for gzip.
     bool growing = false;
-    std::size_t buffer_bytes = 256 << 10;  ///< read at once, at least 4096
+    std::size_t buffer_bytes = 256 << 10;  ///< read at once, at least 64
     /// Is given all bytes of the file as they are stored, in order, for a checksum. Of a compressed
     /// file another thread calls it; it has returned for the last time when next() gives the end.
     std::function<void(std::span<const char>)> watch{};
