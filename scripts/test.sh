@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds everything and runs the tests; the last line is `N passed, N failed`.
 #
-#   scripts/test.sh [--long] [--asan|--tsan|--fuzz[=SECONDS]] [-- CTEST ARGUMENT...]
+#   scripts/test.sh [--long] [--asan|--tsan] [-- CTEST ARGUMENT...]
+#   scripts/test.sh --fuzz[=SECONDS]|--fuzz-runs=N [-- TARGET...]
 #     --long     the label `slow` too
 #     --asan     under the address and undefined-behaviour sanitizers
 #     --tsan     under the thread sanitizer
-#     --fuzz     each fuzz target for SECONDS (default 20) instead of the tests
-#     -- ...     for ctest, e.g. -- -R sha256 or -- -L property
+#     --fuzz     each fuzz target for SECONDS (default 20) under the sanitizers, no tests
+#     --fuzz-runs=N  each for N inputs, without them, ten times as fast
+#     -- ...     for ctest, e.g. -- -R sha256 or -- -L property; or fuzz targets, e.g. vcd_reader
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -17,33 +19,45 @@ give_up() {
   exit 1
 }
 
-# fuzz_one FUZZER SECONDS: what it prints goes to a log, of which a failure shows the end.
+# fuzz_one FUZZER LIMIT: what it prints goes to a log, of which a failure shows the end. The corpus
+# is that of all presets: what runs fast finds, what is sanitized then tries.
 fuzz_one() {
-  local fuzzer=$1 seconds=$2 name log known=()
+  local fuzzer=$1 limit=$2 name folder log known=()
   name=$(basename "$fuzzer")
-  log=build/fuzz/$name.log
+  folder=${fuzzer%/bin/*}
+  log=$folder/$name.log
   mkdir -p "build/fuzz/corpus/$name"
   [[ -d tests/fuzz/corpus/${name#fuzz_} ]] && known=("tests/fuzz/corpus/${name#fuzz_}")
   # New finds go to the first folder; the committed corpus beside it is only read.
-  "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" "${known[@]}" >"$log" 2>&1 || {
+  "$fuzzer" "$limit" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="$folder/$name-" "build/fuzz/corpus/$name" "${known[@]}" >"$log" 2>&1 || {
     tail -n 60 "$log"
     return 1
   }
-  printf '   %s inputs tried\n' "$(sed -n 's/^stat::number_of_executed_units: //p' "$log")"
+  awk '/^stat::number_of_executed_units: / { tried = $2 }
+    match($0, /^#[0-9]+/) && match($0, / cov: [0-9]+/) {
+      split(substr($0, RSTART), at, " ")
+      if (at[2] > cov) { cov = at[2]; grew = substr($1, 2) }
+    }
+    END { printf "   %d inputs tried; %d edges covered, the last at input %d\n", tried, cov, grew }
+  ' "$log"
 }
 
+# run_fuzzers PRESET LIMIT [NAME...]
 run_fuzzers() {
-  local seconds=$1 passed=0 failed=0 fuzzer
-  for fuzzer in build/fuzz/bin/fuzz_*; do
-    [[ -x $fuzzer && $fuzzer != *_replay ]] || continue
-    if step "$(basename "$fuzzer")" fuzz_one "$fuzzer" "$seconds"; then
+  local preset=$1 limit=$2 passed=0 failed=0 fuzzer name
+  shift 2
+  for fuzzer in build/"$preset"/bin/fuzz_*; do
+    name=${fuzzer##*/fuzz_}
+    [[ -x $fuzzer && $name != *_replay ]] || continue
+    (($# == 0)) || [[ " $* " == *" $name "* ]] || continue
+    if step "fuzz_$name" fuzz_one "$fuzzer" "$limit"; then
       passed=$((passed + 1))
     else
       failed=$((failed + 1))
     fi
   done
-  ((passed + failed)) || give_up "no fuzz target was built"
+  ((passed + failed)) || give_up "no such fuzz target was built"
   printf '%d passed, %d failed\n' "$passed" "$failed"
   ((failed == 0))
 }
@@ -59,19 +73,20 @@ run_ctest() {
 }
 
 main() {
-  local preset=release test_preset=default group=test long='' fuzz_seconds=''
+  local preset=release test_preset=default group=test long='' fuzz_limit=''
   while (($#)); do
     case $1 in
       --long) long=1 ;;
       --asan | --tsan) preset=${1#--} && test_preset=$preset ;;
-      --fuzz) preset=fuzz group=fuzz fuzz_seconds=20 ;;
-      --fuzz=*) preset=fuzz group=fuzz fuzz_seconds=${1#*=} ;;
+      --fuzz) preset=fuzz group=fuzz fuzz_limit=-max_total_time=20 ;;
+      --fuzz=*) preset=fuzz group=fuzz fuzz_limit=-max_total_time=${1#*=} ;;
+      --fuzz-runs=*) preset=fuzz-fast group=fuzz fuzz_limit=-runs=${1#*=} ;;
       --)
         shift
         break
         ;;
       -h | --help)
-        sed -n '3,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        sed -n '3,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
       *) fail "unknown option '$1'; see scripts/test.sh --help" ;;
@@ -87,10 +102,10 @@ main() {
     give_up "the configuration failed"
   # The second target compiles each public header alone.
   local targets=(all all_verify_interface_header_sets)
-  [[ -n $fuzz_seconds ]] && targets=(fuzzers)
+  [[ -n $fuzz_limit ]] && targets=(fuzzers)
   step "build $preset" build "$preset" "${targets[@]}" || give_up "the build failed"
-  if [[ -n $fuzz_seconds ]]; then
-    run_fuzzers "$fuzz_seconds"
+  if [[ -n $fuzz_limit ]]; then
+    run_fuzzers "$preset" "$fuzz_limit" "$@"
     return
   fi
   local junit=$PWD/build/$preset/junit.xml status=0

@@ -7,7 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "fuzz_support.hpp"
 #include "spikelock/base/text.hpp"
+
+using spikelock::fuzz::must;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size > 4096) return 0;  // quadratic on purpose; names are short
@@ -22,14 +25,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string wanted = lines.front();
     lines.erase(lines.begin());
     const std::vector<std::string> near = spikelock::nearest_names(wanted, lines, 3);
-    if (near.size() > 3) std::abort();
+    must(near.size() <= 3);
     for (const std::string& name : near) {
-        if (std::find(lines.begin(), lines.end(), name) == lines.end()) std::abort();
-        if (std::count(near.begin(), near.end(), name) != 1) std::abort();
+        must(std::find(lines.begin(), lines.end(), name) != lines.end());
+        must(std::count(near.begin(), near.end(), name) == 1);
     }
     // A known name is always its own nearest.
-    if (std::find(lines.begin(), lines.end(), wanted) != lines.end() && near.front() != wanted)
-        std::abort();
-    if (spikelock::did_you_mean(wanted, lines).empty() != near.empty()) std::abort();
+    must(std::find(lines.begin(), lines.end(), wanted) == lines.end() || near.front() == wanted);
+    must(spikelock::did_you_mean(wanted, lines).empty() == near.empty());
     return 0;
 }

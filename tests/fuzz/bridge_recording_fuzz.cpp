@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "fuzz_support.hpp"
 #include "spikelock/bridge/aer.hpp"
 #include "spikelock/bridge/recording.hpp"
 #include "spikelock/bridge/sonata.hpp"
@@ -12,10 +13,7 @@
 namespace {
 using namespace spikelock;
 using namespace spikelock::bridge;
-
-void must(bool holds) {
-    if (!holds) std::abort();
-}
+using fuzz::must;
 
 template <typename T>
 void check(const Result<T>& result) {

@@ -8,18 +8,12 @@
 #include <string_view>
 
 #include "../../golden/src/nir_graph.hpp"
+#include "fuzz_support.hpp"
 #include "spikelock/golden/quantise.hpp"
-
-namespace {
-
-void must(bool holds) {
-    if (!holds) std::abort();
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace spikelock::golden;
+    using spikelock::fuzz::must;
     const std::string_view bytes(reinterpret_cast<const char*>(data), size);
     const auto tree = detail::deserialise(bytes);
     if (!tree) {

@@ -9,16 +9,14 @@
 #include <string>
 #include <string_view>
 
+#include "fuzz_support.hpp"
 #include "spikelock/base/hash.hpp"
 #include "spikelock/manifest/manifest.hpp"
 
 namespace {
 namespace fs = std::filesystem;
 using namespace spikelock;
-
-void must(bool holds) {
-    if (!holds) std::abort();
-}
+using fuzz::must;
 
 /// A folder with the files that manifests of the corpus name, so that reading goes on behind them.
 const std::string& manifest_path() {

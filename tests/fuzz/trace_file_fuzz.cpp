@@ -18,6 +18,7 @@
 #include "../../trace/src/hdf5_output.hpp"
 #include "../../trace/src/reader_child.hpp"
 #include "../../trace/src/shape_json.hpp"
+#include "fuzz_support.hpp"
 #include "spikelock/trace/trace_reader.hpp"
 #include "spikelock/trace/trace_writer.hpp"
 
@@ -26,24 +27,10 @@ namespace {
 using namespace spikelock;
 using namespace spikelock::trace;
 using namespace spikelock::trace::detail;
+using fuzz::must;
 
 constexpr std::size_t kSlot = 64 * 1024;  // small, so that its limits are met
 constexpr std::uint32_t kChunk = 8;
-
-void must(bool holds) {
-    if (!holds) std::abort();
-}
-
-std::string temporary(const char* name) {
-    return (std::filesystem::temp_directory_path() /
-            ("spikelock-fuzz-" + std::to_string(::getpid()) + name))
-        .string();
-}
-
-void write_file(const std::string& path, std::string_view bytes) {
-    std::ofstream(path, std::ios::binary | std::ios::trunc)
-        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
 
 /// A trace with everything that a trace can have, 20 timesteps of 3 neurons.
 const std::string& sound_trace() {
@@ -92,7 +79,7 @@ const std::string& sound_trace() {
         const std::vector<Sample> samples = {{"a", 0, 10, StartState::Clear},
                                              {"", 10, 20, StartState::Keep}};
         const std::vector<ExpectedDifference> differences = {{3, 1, -1, 1}, {4, 2, 0, -7}};
-        const std::string path = temporary("-sound.h5");
+        const std::string path = fuzz::scratch_path("-sound.h5");
         auto writer = TraceWriter::create(path, shape, {.side_bands = true, .chunk_steps = kChunk});
         must(writer.has_value());
         must((*writer)->append(block).has_value());
@@ -333,24 +320,25 @@ void read_in_child(const std::string& path) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    const std::string path = temporary(".h5");
-    const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+    static const fuzz::ScratchFile scratch(".h5");
+    const std::string& path = scratch.path();
+    const std::string_view bytes = fuzz::text_of(data, size);
     if (bytes.starts_with("\x89HDF")) {
-        write_file(path, bytes);
+        scratch.write(bytes);
         read_in_child(path);
     } else {
-        write_file(path, sound_trace());
+        scratch.write(sound_trace());
         H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
         {
             const Handle access = list_handle(H5Pcreate(H5P_FILE_ACCESS));
             H5Pset_file_locking(access.get(), false, true);
-            const Handle file = file_handle(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()));
+            const Handle file =
+                trace::detail::file_handle(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()));
             must(static_cast<bool>(file));
             Input in{std::as_bytes(std::span(data, size))};
             while (!in.left.empty()) change(file.get(), in);
         }
         read_here(path);
     }
-    std::filesystem::remove(path);
     return 0;
 }

@@ -4,6 +4,7 @@
 // index speaks of is the input itself. (Whole HDF5 files are mutated in tests/unit/trace.)
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include "../../trace/src/deflate.hpp"
 #include "../../trace/src/reader_child.hpp"
 #include "../../trace/src/trace_index.hpp"
+#include "fuzz_support.hpp"
 #include "spikelock/trace/trace_reader.hpp"
 
 namespace {
@@ -25,23 +27,25 @@ constexpr const char* kHeader =
     R"("dt":0.001,"fields":[{"name":"v","class":"state","bits":16,"signed":true,"float":false,)"
     R"("frac_bits":0,"bytes":2}],"n_neurons":3,"populations":[{"label":"p","begin":0,"end":3}]}})";
 
-void must(bool holds) {
-    if (!holds) std::abort();
-}
-
 }  // namespace
+
+// Disk space that a recorder reserves is written where files lie in memory, which takes most of the
+// time. There are file systems without this call.
+extern "C" int fallocate(int, int, off_t, off_t) {
+    errno = EOPNOTSUPP;
+    return -1;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace spikelock::trace;
+    using spikelock::fuzz::must;
     const auto bytes = std::as_bytes(std::span(data, size));
 
     // Any bytes as a compressed chunk.
     std::vector<std::byte> plain(64);
     static_cast<void>(detail::decompress(bytes, 2, plain));
 
-    const std::string path = (std::filesystem::temp_directory_path() /
-                              ("spikelock-fuzz-" + std::to_string(::getpid()) + ".h5"))
-                                 .string();
+    static const std::string path = spikelock::fuzz::scratch_path(".h5");
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
     {

@@ -115,8 +115,6 @@ TEST_CASE("bridge/npz: a broken archive is told with file and byte", "[bridge][u
           "f.npz: byte 0: 'v.npy': damaged: invalid block type");
     CHECK(message(zip_of({{"v.npy", one, 8, "\3", 9}})) ==
           "f.npz: byte 0: 'v.npy': the packed data end early");
-    CHECK(message(zip_of({{"v.npy", one, 8, "x", 4000}})) ==
-          "f.npz: byte 0: 'v.npy': larger than its packed data can be");
     CHECK(message(zip_of({{"v.npy", one, 8, std::string("\3\0", 2), 9}})) ==
           "f.npz: byte 0: 'v.npy': smaller than the directory says");
     CHECK(message(zip_of({{"v.npy", one, 8, std::string("\3\0\0", 3), 0}})) ==
