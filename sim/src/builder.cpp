@@ -94,6 +94,42 @@ std::vector<Port> read_ports(const std::string& header) {
     return ports;
 }
 
+/// Ports called as something that the model's class has itself (eval, name, final, ...) become
+/// port_eval and so on in its C++ code, which would not compile otherwise.
+Status free_port_names(const fs::path& folder, std::vector<Port>& ports) {
+    const auto patched = [](std::string text, const std::regex& pattern, const std::string& by) {
+        return std::regex_replace(text, pattern, by);
+    };
+    const std::string header_file = (folder / "Vdut.h").string();
+    const std::string model_file = (folder / "Vdut.cpp").string();
+    const std::string symbols_file = (folder / "Vdut__Syms.h").string();
+    std::string header = read_file(header_file);
+    std::string model = read_file(model_file);
+    bool changed = false;
+    for (Port& port : ports) {
+        // Its declaration is the one place where a port's name stands in the class.
+        const std::regex word("\\b" + port.member + "\\b");
+        const auto first = std::sregex_iterator(header.begin(), header.end(), word);
+        if (std::distance(first, std::sregex_iterator()) < 2) continue;
+        const std::string own = "port_" + port.member;
+        header =
+            patched(header, std::regex("(VL_(?:IN|OUT|INOUT)\\w*\\(\\(?&)" + port.member + "\\b"),
+                    "$1" + own);
+        model =
+            patched(model, std::regex("(, )" + port.member + "(\\{vlSymsp->)"), "$1" + own + "$2");
+        port.member = own;
+        changed = true;
+    }
+    if (!changed) return {};
+    // A port 'name' hides what the root module inherits.
+    const std::string symbols = patched(read_file(symbols_file), std::regex("TOP\\.name\\(\\)"),
+                                        "TOP.VerilatedModule::name()");
+    for (const auto& [file, text] : {std::pair{header_file, header}, std::pair{model_file, model},
+                                     std::pair{symbols_file, symbols}})
+        if (Status written = write_file(file, text); !written) return written;
+    return {};
+}
+
 std::string port_table(const std::vector<Port>& ports) {
     std::string text;
     for (const Port& p : ports)
@@ -308,6 +344,7 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
             if (Status written = write_file((folder / "control.vlt").string(), control); !written)
                 return written.error();
         }
+        if (Status freed = free_port_names(folder, ports); !freed) return freed.error();
         if (Status written = write_file((folder / "ports.inc").string(), port_table(ports));
             !written)
             return written.error();

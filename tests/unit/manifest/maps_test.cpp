@@ -105,6 +105,38 @@ TEST_CASE("maps: a network that is written and read back is the same", "[manifes
     }
 }
 
+TEST_CASE("maps: elements for which 'when' is 0 are left out, in both directions",
+          "[manifest][unit]") {
+    const golden::Network net = network();
+    const bool read = GENERATE(false, true);
+    const std::string more =
+        std::string("when = \"n != 1 && n < 3\"\n") + (read ? "direction = \"read\"\n" : "");
+    // A word that would not exist is not looked for either.
+    const Manifest m = parse(map_text("neuron", "n == 1 ? 99 : n", "threshold", more));
+    auto plan = resolve(m, signals(3), net);
+    REQUIRE(plan);
+    auto words = map_words(m, *plan, signals(3), net);
+    REQUIRE(words);
+    REQUIRE(words->size() == 2);
+    CHECK((*words)[0].element == 0);
+    CHECK((*words)[1].element == 2);
+    if (read) {
+        auto back = network_from_core(m, *words, {20, 21}, net);
+        REQUIRE(back);
+        CHECK(back->neurons[0].threshold == 20);
+        CHECK(back->neurons[1].threshold == 11);
+        CHECK(back->neurons[2].threshold == 21);
+    } else {
+        CHECK((*words)[0].data == 10);
+        CHECK((*words)[1].data == 12);
+    }
+    // What 'when' cannot say is told.
+    const Manifest wrong = parse(map_text("neuron", "n", "threshold", "when = \"pre < 2\"\n"));
+    const auto refused = map_words(wrong, *plan, signals(3), net);
+    REQUIRE(!refused);
+    CHECK_THAT(refused.error().text(), ContainsSubstring("unknown name 'pre'"));
+}
+
 TEST_CASE("maps: what the core holds must be a network", "[manifest][unit]") {
     const golden::Network net = network();
     const Manifest reads = parse(map_text("neuron", "n", "threshold", "direction = \"read\"\n"));
