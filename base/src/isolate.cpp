@@ -118,12 +118,20 @@ void limit_resource(__rlimit_resource resource, std::uint64_t soft, std::uint64_
     ::setrlimit(resource, &wanted);
 }
 
+/// Beyond what is in use already.
+void limit_address_space(std::uint64_t bytes) noexcept {
+    if (const std::uint64_t own = address_space(); own > 0)
+        limit_resource(RLIMIT_AS, own + bytes, own + bytes);
+}
+
 /// The child of one call.
 void confine(pid_t parent, const IsolationLimits& limits) noexcept {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);  // it died before the line above
     ::prctl(PR_SET_DUMPABLE, 0);
     confine_child(limits.memory_bytes);
+    // One call soon ends: what it takes can be told from what the sanitizer has.
+    if (kSanitized) limit_address_space(limits.memory_bytes);
     limit_resource(RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + std::uint64_t{1});
 }
 
@@ -239,9 +247,7 @@ void confine_child(std::uint64_t memory_bytes) noexcept {
             if (fd != 2 || !kSanitized) ::dup2(null, fd);
     if (null > 2) ::close(null);
     limit_resource(RLIMIT_CORE, 0, 0);
-    if (kSanitized) return;
-    if (const std::uint64_t own = address_space(); own > 0)
-        limit_resource(RLIMIT_AS, own + memory_bytes, own + memory_bytes);
+    if (!kSanitized) limit_address_space(memory_bytes);
 }
 
 void close_descriptors_but(std::span<const int> keep) noexcept {

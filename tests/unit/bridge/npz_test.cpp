@@ -42,7 +42,7 @@ struct Made {
 
 std::string number(std::uint64_t value, std::size_t size) {
     std::string out;
-    for (std::size_t i = 0; i < size; ++i) out += static_cast<char>(value >> (8 * i));
+    for (; out.size() < size; value >>= 8) out += static_cast<char>(value);
     return out;
 }
 

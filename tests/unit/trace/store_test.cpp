@@ -262,7 +262,14 @@ TEST_CASE("trace/store: equal runs give equal files, however they are cut into b
     REQUIRE_OK(b);
     CHECK(equal(*a, *b));
     record(random, folder.file("c.h5"), 3000, 3000, unflushed);
-    const bool same = bytes_of(folder.file("a.h5")) == bytes_of(folder.file("c.h5"));
+    // HDF5 puts the second of its creation into the header of the superblock's extension, which no
+    // property turns off: an object header at byte 48, its times from 54 on, its checksum from 93.
+    const auto timeless = [&](const char* name) {
+        std::string bytes = bytes_of(folder.file(name));
+        REQUIRE(bytes.substr(48, 4) == "OHDR");
+        return bytes.replace(54, 16, 16, '\0').replace(93, 4, 4, '\0');
+    };
+    const bool same = timeless("a.h5") == timeless("c.h5");
     CHECK(same);
 }
 

@@ -242,7 +242,8 @@ TEST_CASE("vcd/gzip: the same as plain, whatever the members; damage gives an er
     const std::string path = temporary("members.vcd.gz");
     std::string text = std::string(kHeader) + "#0\n";
     for (int i = 0; i < 400000; ++i)  // more than is decompressed ahead
-        text += "#" + std::to_string(i + 1) + "\n" + (i * i % 7 < 3 ? "1!\n" : "0!\n");
+        text +=
+            "#" + std::to_string(i + 1) + "\n" + (std::int64_t{i} * i % 7 < 3 ? "1!\n" : "0!\n");
     const std::string plain = temporary("plain.vcd");
     std::ofstream(plain) << text;
     const auto want = read_history(plain, "tb.clk");
