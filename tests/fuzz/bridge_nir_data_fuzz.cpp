@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     RecordingOptions options;
     if ((data[0] & 1U) != 0) options.dt = 1e-3;
     if ((data[0] & 2U) != 0) options.n_steps = 5;
-    if (neurons > 4096 || seconds > 10.0) return 0;
+    if (neurons > 4096 || static_cast<double>(neurons) * seconds > 4.0) return 0;
     const auto recording = recording_of(*found, options);
     if (!recording) {
         must(!recording.error().message.empty());

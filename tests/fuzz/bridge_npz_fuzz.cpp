@@ -62,7 +62,8 @@ std::string archive_of(std::string_view list, std::vector<File>& files) {
             number(crc32_z(0, reinterpret_cast<const Bytef*>(file.bytes.data()), file.bytes.size()),
                    4) +
             number(packed.size(), 4) + number(file.bytes.size(), 4) + number(name.size(), 4);
-        directory += "PK\1\2" + number(20, 2) + common + number(0, 10) + number(out.size(), 4);
+        directory +=
+            "PK\1\2" + number(20, 2) + common + std::string(10, '\0') + number(out.size(), 4);
         directory += name;
         out += "PK\3\4" + common + name + packed;
         files.push_back(std::move(file));

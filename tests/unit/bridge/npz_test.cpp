@@ -56,8 +56,8 @@ std::string zip_of(const std::vector<Made>& files) {
                                    number(0, 4) + number(crc ^ f.crc_change, 4) +
                                    number(f.packed.size(), 4) + number(f.size, 4) +
                                    number(f.name.size(), 2) + number(0, 2);
-        directory +=
-            "PK\1\2" + number(20, 2) + common + number(0, 10) + number(out.size(), 4) + f.name;
+        directory += "PK\1\2" + number(20, 2) + common + std::string(10, '\0') +
+                     number(out.size(), 4) + f.name;
         out += "PK\3\4" + common + f.name + f.packed;
     }
     const std::size_t at = out.size();
