@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <unordered_map>
 
 #include "experiment.hpp"
@@ -20,6 +22,7 @@
 #include "spikelock/bridge/fst/reader.hpp"
 #include "spikelock/bridge/fst/writer.hpp"
 #include "spikelock/bridge/waves/trace_waves.hpp"
+#include "spikelock/manifest/plan.hpp"
 #include "spikelock/trace/trace_writer.hpp"
 
 namespace spikelock::app {
@@ -27,10 +30,7 @@ namespace spikelock::app {
 namespace fs = std::filesystem;
 using bridge::vcd::Header;
 using bridge::vcd::Var;
-using bridge::waves::BitField;
-using bridge::waves::Expr;
 using bridge::waves::ObservationMap;
-using bridge::waves::ProgramStep;
 using bridge::waves::WaveSignal;
 
 namespace {
@@ -47,160 +47,230 @@ struct Bad {
     throw Bad{{code, std::move(message), std::move(where)}};
 }
 
-/// The key of an [[observe]] that no waveform is read by; empty: none.
-std::string unsupported_key(const ObserveSpec& o) {
-    const std::pair<const char*, bool> keys[] = {
-        {"trigger", !o.trigger.empty()},
-        {"four_phase", o.four_phase},
-        {"phase = \"after_edge\" of a stream", o.strobed() && o.after_edge},
-        {"source = \"adapter\"", o.adapter},
-        {"latency", o.latency != 0},
-        {"bits", o.bits != 0},
-        {"keep", o.keep},
-        {"counts", o.counts},
-        {"events", o.events},
-        {"encoding", o.encoding != ObserveSpec::Encoding::TwosComplement},
-        {"inverted", o.inverted},
-        {"reversed", o.reversed},
-        {"timestep", !o.timestep.empty()},
-        {"marker", !o.marker.empty()},
-        {"late", o.late != 0},
-    };
-    for (const auto& [key, given] : keys)
-        if (given) return key;
-    return {};
-}
-
-/// The names of a waveform below one scope.
+/// The signals of a waveform below one scope, by the names that a manifest has for them.
 class Names {
 public:
     explicit Names(const Header& header) : header_(header) {
-        std::vector<std::string> paths;
         for (std::uint32_t i = 0; i < header.scopes.size(); ++i)
-            paths.push_back(plain(header.path(i)));
+            scopes_.push_back(plain(header.path(i)));
         for (std::uint32_t i = 0; i < header.vars.size(); ++i) {
             const Var& var = header.vars[i];
-            const bool inside = var.scope < paths.size();
-            vars_[(inside ? paths[var.scope] + "." : std::string()) + plain(var.name)].push_back(i);
+            const bool inside = var.scope < scopes_.size();
+            const std::string name =
+                (inside ? scopes_[var.scope] + "." : std::string()) + plain(var.name);
+            vars_[name].push_back(i);
+            std::vector<std::int64_t> indices;
+            if (std::string array = without_indices(name, indices); !indices.empty())
+                words_[std::move(array)].push_back({std::move(indices), i});
         }
-        scopes_ = std::move(paths);
+        for (auto& [name, words] : words_) std::sort(words.begin(), words.end());
     }
     const std::vector<std::string>& scopes() const { return scopes_; }
-    void choose(std::string scope) { prefix_ = scope.empty() ? scope : scope + "."; }
-    bool has(const std::string& name) const { return vars_.contains(prefix_ + plain(name)); }
+    void choose(const std::string& scope) { prefix_ = scope.empty() ? scope : scope + "."; }
+    bool has(const std::string& name) const {
+        const std::string full = prefix_ + plain(name);
+        return vars_.contains(full) || words_.contains(full);
+    }
     std::string full(const std::string& name) const { return prefix_ + name; }
 
-    /// A signal, put together from its bits where they are dumped apart.
-    WaveSignal signal(const std::string& name, const std::string& where) const {
-        const auto found = vars_.find(prefix_ + plain(name));
-        if (found == vars_.end()) {
-            std::vector<std::string> known;
-            for (const auto& [full, vars] : vars_)
-                if (full.starts_with(prefix_)) known.push_back(full.substr(prefix_.size()));
-            std::sort(known.begin(), known.end());
-            bad(Errc::NotFound,
-                "the waveform has no signal '" + full(name) + "'" + did_you_mean(name, known),
-                where);
-        }
-        const std::vector<std::uint32_t>& vars = found->second;
+    /// All of the scope. Which way a port goes, a waveform does not say.
+    manifest::SignalTable table() const {
+        manifest::SignalTable out;
+        for (const auto& [name, vars] : vars_)
+            if (name.starts_with(prefix_))
+                out[name.substr(prefix_.size())] = {"in", bits_of(vars), 1};
+        for (const auto& [name, words] : words_)
+            if (name.starts_with(prefix_))
+                out.try_emplace(name.substr(prefix_.size()),
+                                manifest::Signal{"in", header_.vars[words[0].var].bits,
+                                                 static_cast<std::uint32_t>(words.size())});
+        return out;
+    }
+    /// A signal, put together from its words or bits where they are dumped apart.
+    /// @pre it is in the table
+    WaveSignal signal(const std::string& name) const {
         WaveSignal signal;
         signal.name = full(name);
-        const auto is_bit = [&](const Var& v) {
-            return v.bits == 1 && !v.range.empty() && v.left == v.right;
-        };
-        const Var& first = header_.vars[vars[0]];
-        if (vars.size() == 1 || !is_bit(first)) {
-            signal.bits = first.bits;
-            signal.parts = {{first.signal, 0, first.bits}};
+        const auto found = vars_.find(prefix_ + plain(name));
+        if (found == vars_.end()) {
+            add_words(words_.at(prefix_ + plain(name)), signal);
             return signal;
         }
-        std::int64_t lowest = first.left;
-        std::int64_t highest = first.left;
-        for (const std::uint32_t v : vars) {
-            lowest = std::min(lowest, header_.vars[v].left);
-            highest = std::max(highest, header_.vars[v].left);
+        const std::vector<std::uint32_t>& vars = found->second;
+        signal.bits = bits_of(vars);
+        const Var& first = header_.vars[vars[0]];
+        if (!in_bits(vars)) {
+            signal.parts = {{first.signal, 0, first.bits, 0}};
+            return signal;
         }
-        if (highest - lowest >= std::int64_t{1} << 24)
-            bad(Errc::Limit, "the bits of '" + signal.name + "' are too far apart", where);
-        signal.bits = static_cast<std::uint32_t>(highest - lowest + 1);
+        const std::int64_t lowest = lowest_of(vars);
         std::vector<bool> seen(signal.bits);
         for (const std::uint32_t v : vars) {
             const Var& var = header_.vars[v];
             const auto bit = static_cast<std::uint32_t>(var.left - lowest);
             if (!is_bit(var) || seen[bit]) continue;
             seen[bit] = true;
-            signal.parts.push_back({var.signal, bit, 1});
+            signal.parts.push_back({var.signal, bit, 1, 0});
         }
         if (signal.parts.size() != signal.bits)
             bad(Errc::Mismatch,
                 fmt::format("of the {} bits of '{}' the waveform shows {}", signal.bits,
                             signal.name, signal.parts.size()),
-                where);
+                {});
         return signal;
     }
 
 private:
+    /// A word of an array has a name of its own, with its indices.
+    struct Word {
+        std::vector<std::int64_t> indices;
+        std::uint32_t var = 0;
+        auto operator<=>(const Word&) const = default;
+    };
     /// Without the backslashes of escaped names, which tools write or leave out.
     static std::string plain(std::string_view name) {
         std::string text(name);
         std::erase(text, '\\');
         return text;
     }
+    /// "a.mem" of "a.mem[1][2]".
+    static std::string without_indices(const std::string& name,
+                                       std::vector<std::int64_t>& indices) {
+        std::string_view rest = name;
+        while (rest.ends_with(']')) {
+            const std::size_t open = rest.rfind('[');
+            if (open == std::string_view::npos || open == 0) break;
+            const std::string_view digits = rest.substr(open + 1, rest.size() - open - 2);
+            std::int64_t index = 0;
+            const auto [end, error] =
+                std::from_chars(digits.data(), digits.data() + digits.size(), index);
+            if (error != std::errc{} || end != digits.data() + digits.size()) break;
+            indices.insert(indices.begin(), index);
+            rest = rest.substr(0, open);
+        }
+        return std::string(rest);
+    }
+    static bool is_bit(const Var& v) {
+        return v.bits == 1 && !v.range.empty() && v.left == v.right;
+    }
+    bool in_bits(const std::vector<std::uint32_t>& vars) const {
+        return vars.size() > 1 && is_bit(header_.vars[vars[0]]);
+    }
+    std::int64_t lowest_of(const std::vector<std::uint32_t>& vars) const {
+        std::int64_t lowest = header_.vars[vars[0]].left;
+        for (const std::uint32_t v : vars) lowest = std::min(lowest, header_.vars[v].left);
+        return lowest;
+    }
+    std::uint32_t bits_of(const std::vector<std::uint32_t>& vars) const {
+        if (!in_bits(vars)) return header_.vars[vars[0]].bits;
+        const std::int64_t lowest = lowest_of(vars);
+        std::int64_t highest = lowest;
+        for (const std::uint32_t v : vars) highest = std::max(highest, header_.vars[v].left);
+        if (highest - lowest >= std::int64_t{1} << 24)
+            bad(Errc::Limit, "the bits of '" + header_.vars[vars[0]].name + "' are too far apart",
+                {});
+        return static_cast<std::uint32_t>(highest - lowest + 1);
+    }
+    void add_words(const std::vector<Word>& words, WaveSignal& signal) const {
+        signal.bits = header_.vars[words[0].var].bits;
+        signal.words = static_cast<std::uint32_t>(words.size());
+        std::uint64_t all = 1;
+        for (std::size_t d = 0; d < words[0].indices.size(); ++d)
+            all *= static_cast<std::uint64_t>(words.back().indices[d] - words[0].indices[d] + 1);
+        for (std::uint32_t w = 0; w < words.size(); ++w) {
+            const Var& var = header_.vars[words[w].var];
+            if (var.bits != signal.bits || words[w].indices.size() != words[0].indices.size() ||
+                (w > 0 && words[w].indices == words[w - 1].indices) || all != words.size())
+                bad(Errc::Mismatch,
+                    "the waveform does not show all words of '" + signal.name +
+                        "'; Verilator leaves out those of arrays above --trace-max-array",
+                    {});
+            signal.parts.push_back({var.signal, 0, var.bits, w});
+        }
+    }
+
     const Header& header_;
     std::unordered_map<std::string, std::vector<std::uint32_t>> vars_;
+    std::unordered_map<std::string, std::vector<Word>> words_;
     std::vector<std::string> scopes_;
     std::string prefix_;
 };
 
-/// Resolves a manifest against a waveform, as manifest::resolve() does against a built core.
+/// Resolves what a manifest observes against a waveform, as manifest::resolve() does all of it
+/// against a built core.
 class Mapper {
 public:
-    Mapper(const manifest::Manifest& m, const golden::Network& network, const Header& header,
+    Mapper(manifest::Manifest m, const golden::Network& network, const Header& header,
            std::vector<std::string>& notes)
-        : m_(m), network_(network), names_(header), notes_(notes) {}
+        : m_(std::move(m)), network_(network), names_(header), notes_(notes) {}
 
     ObservationMap map(const std::string& scope) {
+        check_timestep();
         choose_scope(scope);
-        using Mode = manifest::TimestepSpec::Kind;
-        const manifest::TimestepSpec& t = m_.timestep;
-        if (t.kind != Mode::Handshake && t.kind != Mode::Clocked)
-            bad(Errc::Unsupported,
-                "a waveform is read by timesteps of kind \"handshake\" or \"clocked\"", t.where);
-        out_.clock = whole(m_.clock, m_.path + ": clock");
-        out_.handshake = t.kind == Mode::Handshake;
-        if (out_.handshake) {
-            out_.start = whole(t.start, t.where + ": timestep.start");
-            out_.done = expression(t.done);
-        } else {
-            out_.clocks_per_step = t.clocks;
-        }
-        out_.startup = steps(m_.startup, true);
-        out_.clear = steps(m_.clear, false);
-        observe();
-        return std::move(out_);
+        leave_out_what_is_not_shown();
+        Result<manifest::Plan> plan = manifest::resolve_observations(m_, names_.table(), network_);
+        if (!plan) throw Bad{plan.error()};
+        ObservationMap out;
+        out.shape = plan->shape;
+        out.plan = trace::plan::Parser::parse(plan->text);
+        for (const std::string& name : out.plan.signals) out.signals.push_back(names_.signal(name));
+        return out;
     }
 
 private:
+    using Mode = manifest::TimestepSpec::Kind;
+
+    void check_timestep() const {
+        const manifest::TimestepSpec& t = m_.timestep;
+        if (t.kind == Mode::Custom && t.done.empty())
+            bad(Errc::Unsupported,
+                "when an adapter's step() returns, no waveform shows; done = \"expression\" in "
+                "[timestep], which holds before the last clock edge of a timestep, says it for "
+                "waveforms",
+                t.where + ": [timestep]");
+        if (t.kind == Mode::Aer && t.tick.empty() && t.tick_address.empty())
+            bad(Errc::Unsupported,
+                "without 'tick' or 'tick_address' a waveform does not show where a timestep ends",
+                t.where + ": [timestep]");
+        for (const ObserveSpec& o : m_.observe)
+            if (o.adapter && o.field == "spike")
+                bad(Errc::Unsupported,
+                    "the adapter's C++ gives the spikes, which no waveform can show; expected an "
+                    "[[observe]] with 'valid' and 'index', or 'req' and 'ack', in the manifest "
+                    "that "
+                    "waveforms are read by",
+                    o.where + ": [[observe]]");
+    }
+
     // ---- scope
     /// Names that must be there, with the neuron's number 0.
-    std::vector<std::string> needed() {
-        std::vector<std::string> all = {m_.clock};
-        const auto add = [&](const Expression& e) {
-            if (!e.empty()) collect(e.root(), e.where(), all);
-        };
-        if (!m_.timestep.start.empty()) all.push_back(m_.timestep.start);
-        add(m_.timestep.done);
+    std::vector<std::string> needed() const {
+        std::vector<std::string> all = {base_of(m_.clock)};
+        const manifest::TimestepSpec& t = m_.timestep;
+        for (const std::string* driven : {&t.start, &t.tick})
+            if (!driven->empty()) all.push_back(base_of(*driven));
+        for (const std::string& quiet : t.quiet) all.push_back(base_of(quiet));
+        for (const Expression* e : {&t.done, &t.idle}) collect(*e, all);
         for (const ObserveSpec& o : m_.observe) {
             if (o.field != "spike") continue;
-            add(o.value);
-            add(o.valid);
-            add(o.index);
+            for (const Expression* e : expressions_of(o)) collect(*e, all);
         }
         return all;
     }
-    void collect(const Node& node, const std::string& where, std::vector<std::string>& into) {
+    static std::vector<const Expression*> expressions_of(const ObserveSpec& o) {
+        return {&o.value, &o.trigger, &o.valid, &o.index, &o.timestep, &o.marker};
+    }
+    /// "cfg" of "cfg[95:64]".
+    static std::string base_of(const std::string& driven) {
+        return driven.substr(0, driven.find('['));
+    }
+    void collect(const Expression& e, std::vector<std::string>& into) const {
+        if (!e.empty()) collect(e.root(), e.where(), into);
+    }
+    void collect(const Node& node, const std::string& where, std::vector<std::string>& into) const {
         if (node.kind == Kind::Name) {
-            if (node.text == "i" || node.text == "n") return;
+            if (node.text == "i" || node.text == "n" || m_.core.parameters.contains(node.text))
+                return;
             Result<std::string> name =
                 manifest::resolved_name(node, where, [](const std::string&) { return 0; });
             if (name) into.push_back(*name);
@@ -214,7 +284,7 @@ private:
             names_.choose(scope);
             std::vector<std::string> all;
             for (const std::string& name : names)
-                if (!names_.has(name) && !names_.has(name + "[0]")) all.push_back(name);
+                if (!names_.has(name)) all.push_back(name);
             return all;
         };
         if (!wanted.empty()) {
@@ -260,277 +330,84 @@ private:
         notes_.push_back("core: scope " + (chosen->empty() ? "(top)" : *chosen));
     }
 
-    // ---- signals
-    std::uint32_t add(const std::string& name, const std::string& where) {
-        const auto [at, fresh] =
-            index_.try_emplace(name, static_cast<std::uint32_t>(out_.signals.size()));
-        if (fresh) out_.signals.push_back(names_.signal(name, where));
-        return at->second;
+    // ---- what the waveform lacks
+    /// Whether a name is shown; if not, a note says what goes without it.
+    bool shown(const std::string& name, const std::string& so) const {
+        if (names_.has(name)) return true;
+        notes_.push_back("not in the waveform: " + names_.full(name) + so);
+        return false;
     }
-    BitField whole(const std::string& name, const std::string& where) {
-        // A port may be written as a slice.
-        Result<Expression> e = Expression::parse(name, where);
-        if (!e) throw Bad{e.error()};
-        return checked(field(e->root(), where, {}), where);
-    }
-    BitField checked(const BitField& f, const std::string& where) const {
-        if (f.width > 64)
-            bad(Errc::BadConfig,
-                fmt::format("{} has {} bits; take a slice of at most 64",
-                            out_.signals[f.signal].name, f.width),
-                where);
-        return f;
-    }
-    BitField field(const Node& node, const std::string& where, std::optional<std::int64_t> i) {
-        const auto lookup = [&](const std::string& name) -> Result<std::int64_t> {
-            if ((name == "i" || name == "n") && i) return *i;
-            return Error{Errc::BadConfig,
-                         "'" + name + "' cannot be used in an index here; only i is known", where};
-        };
-        const auto number = [&](const Node& n) {
-            Result<std::int64_t> value = manifest::evaluate(n, where, lookup);
-            if (!value) throw Bad{value.error()};
-            return *value;
-        };
-        const auto resolved = [&](const Node& n) {
-            Result<std::string> name = manifest::resolved_name(n, where, lookup);
-            if (!name) throw Bad{name.error()};
-            return *name;
-        };
-        if (node.kind == Kind::Name) {
-            const std::uint32_t signal = add(resolved(node), where);
-            return {signal, 0, out_.signals[signal].bits};
-        }
-        if (node.kind != Kind::Bit && node.kind != Kind::Slice)
-            bad(Errc::BadConfig, "expected a signal, a bit or a slice of one", where);
-        if (node.kind == Kind::Bit && node.children[0]->kind == Kind::Name) {
-            // A word of an array has a name of its own in a waveform.
-            const std::string word =
-                resolved(*node.children[0]) + "[" + std::to_string(number(*node.children[1])) + "]";
-            if (names_.has(word)) {
-                const std::uint32_t signal = add(word, where);
-                return {signal, 0, out_.signals[signal].bits};
-            }
-        }
-        BitField base = field(*node.children[0], where, i);
-        std::int64_t low = number(*node.children[1]);
-        std::int64_t width = 1;
-        if (node.kind == Kind::Slice) {
-            const std::int64_t second = number(*node.children[2]);
-            width = node.plus_slice ? second : low - second + 1;
-            if (!node.plus_slice) low = second;
-        }
-        if (low < 0 || width < 1 || width > base.width || low > base.width - width)
-            bad(Errc::Mismatch,
-                fmt::format("bits {}+:{} of {}, which has {} bits in the waveform", low, width,
-                            out_.signals[base.signal].name, base.width),
-                where);
-        base.lsb += static_cast<std::uint32_t>(low);
-        base.width = static_cast<std::uint32_t>(width);
-        return base;
-    }
-    static bool plain(const Node& node) {
-        return node.kind == Kind::Name || node.kind == Kind::Bit || node.kind == Kind::Slice;
-    }
-    Expr expression(const Expression& e, std::optional<std::int64_t> i = std::nullopt) {
-        Expr out;
-        emit(e.root(), e.where(), i, out);
-        if (out.code.size() > Expr::kMostCodes)
-            bad(Errc::Limit, "the expression is too long", e.where());
-        return out;
-    }
-    void emit(const Node& node, const std::string& where, std::optional<std::int64_t> i,
-              Expr& out) {
-        using Op = Expr::Op;
-        static constexpr std::pair<std::string_view, Op> kBinary[] = {
-            {"+", Op::Add},       {"-", Op::Sub},     {"*", Op::Mul}, {"/", Op::Div},
-            {"%", Op::Mod},       {"&", Op::And},     {"|", Op::Or},  {"^", Op::Xor},
-            {"<<", Op::Shl},      {">>", Op::Shr},    {"==", Op::Eq}, {"!=", Op::Ne},
-            {"<", Op::Lt},        {"<=", Op::Le},     {">", Op::Gt},  {">=", Op::Ge},
-            {"&&", Op::LogicAnd}, {"||", Op::LogicOr}};
-        if (i && node.kind == Kind::Name && (node.text == "i" || node.text == "n")) {
-            out.code.push_back({Op::Const, static_cast<std::uint64_t>(*i), {}});
-        } else if (plain(node)) {
-            out.code.push_back({Op::Load, 0, checked(field(node, where, i), where)});
-        } else if (node.kind == Kind::Number) {
-            out.code.push_back({Op::Const, static_cast<std::uint64_t>(node.number), {}});
-        } else if (node.kind == Kind::Unary) {
-            emit(*node.children[0], where, i, out);
-            const Op op = node.text == "!" ? Op::LogicNot : node.text == "~" ? Op::Not : Op::Neg;
-            out.code.push_back({op, 0, {}});
-        } else if (node.kind == Kind::Binary || node.kind == Kind::Select) {
-            for (const auto& child : node.children) emit(*child, where, i, out);
-            Op op = Op::Select;
-            for (const auto& [text, known] : kBinary)
-                if (node.kind == Kind::Binary && node.text == text) op = known;
-            out.code.push_back({op, 0, {}});
-        } else {
-            bad(Errc::Unsupported, "'" + node.text + "' is not evaluated on waveforms yet", where);
-        }
-    }
-
-    // ---- lists
-    std::vector<ProgramStep> steps(const std::vector<manifest::StartupStep>& list, bool startup) {
-        using From = manifest::StartupStep::Kind;
-        std::vector<ProgramStep> out;
-        bool loads = false;
-        for (const manifest::StartupStep& step : list) {
-            ProgramStep to;
-            to.clocks = step.clocks;
-            if (step.kind == From::Load) {
-                // Through the back door it takes no clock.
-                loads = std::any_of(m_.maps.begin(), m_.maps.end(),
-                                    [](const auto& map) { return !map.address.empty(); });
-                continue;
-            }
-            if (step.kind == From::Clocks) {
-                to.kind = ProgramStep::Kind::Clocks;
-                out.push_back(to);
-                continue;
-            }
-            if (step.kind != From::Reset && step.kind != From::Set && step.kind != From::Pulse)
-                bad(Errc::Unsupported, "this step cannot be seen in a waveform", step.where);
-            if (!names_.has(step.signal.substr(0, step.signal.find('[')))) {
-                notes_.push_back("not in the waveform: " + names_.full(step.signal) + " of " +
-                                 (startup ? "[[startup]]" : "[[state.clear]]"));
-                continue;
-            }
-            to.field = whole(step.signal, step.where);
-            to.value = step.value;
-            if (step.kind == From::Reset) {
-                to.kind = ProgramStep::Kind::Reset;
-                to.value = step.active_low ? 0 : 1;
-            } else if (step.kind == From::Set) {
-                to.kind = ProgramStep::Kind::Set;
-            } else {
-                to.kind = ProgramStep::Kind::Pulse;
-                to.until = expression(step.until);
-            }
-            // What comes behind the words shows where their writing ends.
-            loads = false;
-            out.push_back(std::move(to));
-        }
-        if (startup && loads && !out_.handshake)
-            notes_.push_back(
-                "the start-up ends with the loading of the maps, whose end a waveform "
-                "does not show; --first-time TIME says where timestep 0 begins");
-        return out;
-    }
-
-    // ---- fields
-    bool shown(const ObserveSpec& o) {
+    bool shown(const ObserveSpec& o, const std::string& so) const {
         std::vector<std::string> names;
-        for (const Expression* e : {&o.value, &o.valid, &o.index})
-            if (!e->empty()) collect(e->root(), o.where, names);
-        for (const std::string& name : names) {
-            if (names_.has(name) || names_.has(name + "[0]")) continue;
-            notes_.push_back("not in the waveform: " + names_.full(name) + ", so " + o.field +
-                             " is not read");
-            return false;
-        }
-        return true;
+        for (const Expression* e : expressions_of(o)) collect(*e, names);
+        return std::all_of(names.begin(), names.end(),
+                           [&](const std::string& name) { return shown(name, so); });
     }
-    void check_width(const Expr& e, int bits, const std::string& name, const ObserveSpec& o) const {
-        const bool one = e.code.size() == 1 && e.code[0].op == Expr::Op::Load;
-        if (!one || e.code[0].field.width == static_cast<std::uint32_t>(bits)) return;
-        bad(Errc::Mismatch,
-            fmt::format("'{}' is {} bits wide in the waveform, but {} has {}", o.value.text(),
-                        e.code[0].field.width, name, bits),
-            o.where);
-    }
-    trace::Population range_of(const ObserveSpec& o) const {
-        if (o.population.empty()) return {{}, 0, out_.shape.n_neurons};
-        Result<trace::Population> range = out_.shape.population(o.population);
-        if (!range) bad(range.error().code, range.error().message, o.where);
-        return *range;
-    }
-    bridge::waves::Stream& stream_for(const ObserveSpec& o) {
-        const bool spike = o.field == "spike";
-        const std::string key = o.population + "\n" + o.valid.text() + "\n" + o.index.text() +
-                                "\n" + o.ready + (spike ? "\nspike" : "");
-        const auto [at, fresh] = stream_index_.try_emplace(key, out_.streams.size());
-        if (fresh) {
-            bridge::waves::Stream& s = out_.streams.emplace_back();
-            const trace::Population range = range_of(o);
-            s.is_spike = spike;
-            s.begin = range.begin;
-            s.end = range.end;
-            s.valid = expression(o.valid);
-            s.index = expression(o.index);
-            if (!o.ready.empty() && names_.has(o.ready)) {
-                s.has_ready = true;
-                s.ready = whole(o.ready, o.where);
-            }
+    void leave_out_what_is_not_shown() {
+        m_.extra_clocks.clear();
+        if (m_.config) {
+            m_.config->read_data.clear();
+            for (const std::string* name :
+                 {&m_.config->write, &m_.config->address, &m_.config->data})
+                if (m_.config && !names_.has(base_of(*name))) m_.config.reset();
         }
-        return out_.streams[at->second];
+        leave_out_steps(m_.startup, "[[startup]]");
+        leave_out_steps(m_.clear, "[[state.clear]]");
+        leave_out_fields();
+        const auto seen = [&](const manifest::TakenSpec& t) {
+            std::vector<std::string> names;
+            collect(t.valid, names);
+            collect(t.index, names);
+            return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+                return shown(name, ", so the order of events is not read");
+            });
+        };
+        if (!std::all_of(m_.taken.begin(), m_.taken.end(), seen)) m_.taken.clear();
+        if (m_.adapter.order && m_.taken.empty())
+            notes_.emplace_back(
+                "the order in which the core takes events comes from the adapter: not read");
+        m_.adapter.order = false;
     }
-    /// One element a neuron of its range; i counts from the first of them.
-    void gather(const ObserveSpec& o, int bits, const std::string& name, std::vector<Expr>& table) {
-        if (after_edge_ && *after_edge_ != o.after_edge)
-            bad(Errc::Unsupported, "all values sampled once a timestep must have the same phase",
-                o.where);
-        after_edge_ = o.after_edge;
-        const trace::Population range = range_of(o);
-        table.resize(out_.shape.n_neurons);
-        for (std::uint32_t n = range.begin; n < range.end; ++n) {
-            table[n] = expression(o.value, n - range.begin);
-            check_width(table[n], bits, name, o);
-        }
+    void leave_out_steps(std::vector<manifest::StartupStep>& list, const std::string& section) {
+        using From = manifest::StartupStep::Kind;
+        // Words through the back door take no clock; of others, what comes behind them shows where
+        // their writing ends.
+        const bool loads = !list.empty() && list.back().kind == From::Load &&
+                           std::any_of(m_.maps.begin(), m_.maps.end(),
+                                       [](const auto& map) { return !map.address.empty(); });
+        if (loads && m_.timestep.kind == Mode::Clocked)
+            notes_.emplace_back(
+                "the start-up ends with the loading of the maps, whose end a waveform does not "
+                "show; --first-time TIME says where timestep 0 begins");
+        std::erase_if(list, [&](const manifest::StartupStep& step) {
+            if (step.kind == From::Call)
+                notes_.push_back(section + ": adapter = \"" + step.signal +
+                                 "\" is not seen in a waveform");
+            if (step.kind == From::Call || step.kind == From::Load) return true;
+            return step.kind != From::Clocks && !shown(base_of(step.signal), " of " + section);
+        });
     }
-    void observe() {
-        const trace::Shape all = network_.shape();
-        out_.shape = all;
-        out_.shape.fields.clear();
-        for (const ObserveSpec& o : m_.observe)
-            if (const std::string key = unsupported_key(o); !key.empty())
-                bad(Errc::Unsupported, "'" + key + "' is not evaluated on waveforms yet", o.where);
-        for (const trace::FieldSpec& spec : all.fields) {
-            std::vector<const ObserveSpec*> parts;
-            bool complete = true;
-            for (const ObserveSpec& o : m_.observe) {
-                if (o.field != spec.name) continue;
-                parts.push_back(&o);
-                complete = complete && shown(o);
-            }
-            if (parts.empty() || !complete) continue;
-            const auto index = static_cast<std::uint32_t>(out_.shape.fields.size());
-            const std::string name = "the network's " + spec.name;
-            out_.shape.fields.push_back(spec);
-            out_.gather.emplace_back();
-            for (const ObserveSpec* o : parts) {
-                if (!o->strobed()) {
-                    gather(*o, spec.bits, name, out_.gather[index]);
-                    continue;
-                }
-                Expr value = expression(o->value);
-                check_width(value, spec.bits, name, *o);
-                stream_for(*o).values.push_back({index, std::move(value)});
-            }
+    /// A field is read where all of its entries can be.
+    void leave_out_fields() {
+        std::vector<std::string> without;
+        for (ObserveSpec& o : m_.observe) {
+            if (!o.four_phase && !o.ready.empty() && !names_.has(base_of(o.ready))) o.ready.clear();
+            if (o.field == "spike" || std::count(without.begin(), without.end(), o.field) > 0)
+                continue;
+            if (o.adapter)
+                notes_.push_back(o.field + " comes from the adapter's C++, so it is not read");
+            if (o.adapter || !shown(o, ", so " + o.field + " is not read"))
+                without.push_back(o.field);
         }
-        bool spikes = false;
-        for (const ObserveSpec& o : m_.observe) {
-            if (o.field != "spike") continue;
-            spikes = true;
-            if (o.strobed()) {
-                stream_for(o);
-            } else {
-                gather(o, 1, "a spike", out_.spikes);
-            }
-        }
-        if (!spikes)
-            bad(Errc::BadConfig,
-                "spikes are not observed: expected an [[observe]] with field = \"spike\"", m_.path);
-        out_.after_edge = after_edge_.value_or(true);
+        std::erase_if(m_.observe, [&](const ObserveSpec& o) {
+            return std::count(without.begin(), without.end(), o.field) > 0;
+        });
     }
 
-    const manifest::Manifest& m_;
+    manifest::Manifest m_;
     const golden::Network& network_;
     Names names_;
     std::vector<std::string>& notes_;
-    ObservationMap out_;
-    std::unordered_map<std::string, std::uint32_t> index_;
-    std::unordered_map<std::string, std::size_t> stream_index_;
-    std::optional<bool> after_edge_;
 };
 
 bool ends_with(const std::string& path, std::string_view end) { return path.ends_with(end); }
@@ -600,6 +477,8 @@ Result<ObservationMap> map_observations(const manifest::Manifest& m, const golde
         return Mapper(m, network, header, notes).map(scope);
     } catch (Bad& found) {
         return std::move(found.error);
+    } catch (const std::runtime_error& found) {
+        return Error{Errc::Internal, found.what(), m.path};
     }
 }
 
@@ -623,7 +502,11 @@ Result<Waveform> open_waveform(const std::string& path, const WaveformOptions& o
     if (!reader) return reader.error();
     Result<ObservationMap> map =
         map_observations(*m, e->network, (*reader)->header(), options.scope, wave.notes);
-    if (!map) return map.error();
+    if (!map) {
+        Error error = map.error();
+        if (error.where.empty()) error.where = path;
+        return error;
+    }
     bridge::waves::WaveOptions how;
     how.first_time = options.first_time;
     wave.source = bridge::waves::WaveSource::create(std::move(*reader), std::move(*map), how);

@@ -309,9 +309,10 @@ TimestepSpec read_timestep(Section t) {
     for (const std::string_view key : aer)
         if (timestep.kind != Kind::Aer && t.has(key))
             bad("this is a key of kind = \"aer\"", t.where(key));
-    for (const std::string_view key : {"start", "done"})
-        if (timestep.kind != Kind::Handshake && t.has(key))
-            bad("this is a key of kind = \"handshake\"", t.where(key));
+    if (timestep.kind != Kind::Handshake && t.has("start"))
+        bad("this is a key of kind = \"handshake\"", t.where("start"));
+    if (timestep.kind != Kind::Handshake && timestep.kind != Kind::Custom && t.has("done"))
+        bad("this is a key of kind = \"handshake\" or \"custom\"", t.where("done"));
     if (timestep.kind != Kind::Handshake && timestep.kind != Kind::Aer && t.has("idle"))
         bad("this is a key of kind = \"handshake\" or \"aer\"", t.where("idle"));
     timestep.limit_clocks =
@@ -321,6 +322,7 @@ TimestepSpec read_timestep(Section t) {
         timestep.start = t.needed_text("start", "start = \"tick_i\"");
         timestep.done = t.needed_expression("done", "done = \"done_o\"");
     }
+    if (timestep.kind == Kind::Custom) timestep.done = t.expression("done");
     if (timestep.kind == Kind::Handshake || timestep.kind == Kind::Aer)
         timestep.idle = t.expression("idle");
     if (timestep.kind == Kind::Aer) {

@@ -36,18 +36,9 @@ void put_steps(std::ostream& out, Resolver& r, const std::vector<StartupStep>& s
                 const FieldRef f = r.input(step.signal, step.where);
                 const std::uint64_t all = f.width >= 64 ? ~0ULL : (1ULL << f.width) - 1;
                 const std::uint64_t active = step.active_low ? 0 : all;
-                const auto set = [&](std::uint64_t value) {
-                    out << "set";
-                    Resolver::put(out, f);
-                    out << ' ' << value << '\n';
-                };
-                // An edge in any case, but no clock before it: what is on the registers at power-on
-                // must not be acted on, or checked.
-                set(all - active);
-                set(active);
-                out << "clocks " << step.clocks << '\n';
-                set(all - active);
-                out << "clocks 1\n";
+                out << "reset";
+                Resolver::put(out, f);
+                out << ' ' << active << ' ' << step.clocks << '\n';
                 break;
             }
             case StartupStep::Kind::Set:
@@ -117,8 +108,13 @@ struct Range {
 /// Turns manifest, signals and network into the text for the host. Throws PlanError.
 class Planner {
 public:
-    Planner(const Manifest& m, const SignalTable& table, const golden::Network& network)
-        : m_(m), network_(network), r_(m, table, plan_) {}
+    /// @param drives  false: what is shown elsewhere is only observed
+    Planner(const Manifest& m, const SignalTable& table, const golden::Network& network,
+            bool drives)
+        : m_(m),
+          network_(network),
+          drives_(drives),
+          r_(m, table, plan_, drives ? "the core" : "the waveform") {}
 
     Plan make() {
         plan_.shape = network_.shape();
@@ -128,20 +124,26 @@ public:
         put_clocks();
         put_config();
         put_timestep();
-        put_inputs();
-        put_side_bands();
+        if (drives_) {
+            put_inputs();
+            put_side_bands();
+        } else if (ticks_by_event()) {
+            put_tick_event();
+        }
         put_observations();
         put_taken();
         put_steps(body_, r_, m_.startup, "startup", true);
         if (!m_.clear.empty()) put_steps(body_, r_, m_.clear, "clear", false);
         plan_.startup = m_.startup;
-        put_pacing();
-        for (const auto& [name, value] : m_.adapter.options)
-            fields_ << "option " << name << ' ' << value << '\n';
-        for (const std::string& name : m_.adapter.writes)
-            fields_ << "adapter_writes " << name << '\n';
-        for (const MapSpec& map : m_.maps)
-            if (!map.memory.empty()) r_.index(map.memory, map.where);
+        if (drives_) {
+            put_pacing();
+            for (const auto& [name, value] : m_.adapter.options)
+                fields_ << "option " << name << ' ' << value << '\n';
+            for (const std::string& name : m_.adapter.writes)
+                fields_ << "adapter_writes " << name << '\n';
+            for (const MapSpec& map : m_.maps)
+                if (!map.memory.empty()) r_.index(map.memory, map.where);
+        }
 
         std::ostringstream text;
         for (const std::string& name : plan_.signals) text << "sig " << name << '\n';
@@ -210,6 +212,8 @@ private:
             body_ << '\n';
             put_expression("done", t.done);
         }
+        // An adapter's step() returns when it likes; elsewhere this says when.
+        if (t.kind == Mode::Custom && !drives_) put_expression("done", t.done);
         put_expression("idle", t.idle);
         if (t.kind != Mode::Aer) return;
         body_ << "aer " << t.tick_first << ' ' << t.settle << ' ' << t.idle_clocks << ' '
@@ -261,7 +265,10 @@ private:
         for (std::size_t p = 0; p < network_.ports.size(); ++p) put_input(p);
         for (const InputSpec& input : m_.inputs)
             if (!input.port.empty()) (void)port_index(input.port, input.where);
-        if (kind == Mode::Aer && !m_.timestep.tick_address.empty()) put_tick_event();
+        if (ticks_by_event()) put_tick_event();
+    }
+    bool ticks_by_event() const {
+        return m_.timestep.kind == TimestepSpec::Kind::Aer && !m_.timestep.tick_address.empty();
     }
     void put_tick_event() {
         const TimestepSpec& t = m_.timestep;
@@ -271,6 +278,7 @@ private:
         const InputSpec* input = port < network_.ports.size() ? input_of(port) : nullptr;
         if (!input || !input->bits.empty())
             plan_error(Errc::BadConfig, "'tick_address' needs an [[input]] with an address", where);
+        if (!drives_) put_input(port);
         const std::int64_t code = r_.number(t.tick_address.root(), where, std::nullopt);
         const FieldRef address = r_.input(input->address, input->where);
         if (code < 0 || (address.width < 63 && (code >> address.width) != 0))
@@ -634,6 +642,7 @@ private:
 
     const Manifest& m_;
     const golden::Network& network_;
+    bool drives_;
     Plan plan_;
     Resolver r_;
     std::vector<trace::FieldSpec> golden_fields_;
@@ -646,13 +655,25 @@ private:
 };
 }  // namespace
 
-Result<Plan> resolve(const Manifest& manifest, const SignalTable& signals,
-                     const golden::Network& network) {
+namespace {
+Result<Plan> planned(const Manifest& manifest, const SignalTable& signals,
+                     const golden::Network& network, bool drives) {
     try {
-        return Planner(manifest, signals, network).make();
+        return Planner(manifest, signals, network, drives).make();
     } catch (const PlanError& caught) {
         return caught.error;
     }
+}
+}  // namespace
+
+Result<Plan> resolve(const Manifest& manifest, const SignalTable& signals,
+                     const golden::Network& network) {
+    return planned(manifest, signals, network, true);
+}
+
+Result<Plan> resolve_observations(const Manifest& manifest, const SignalTable& signals,
+                                  const golden::Network& network) {
+    return planned(manifest, signals, network, false);
 }
 
 }  // namespace spikelock::manifest

@@ -5,14 +5,13 @@
 #include <sstream>
 
 #include "spikelock/base/text.hpp"
+#include "spikelock/trace/observation_plan.hpp"
 
 namespace spikelock::manifest::detail {
 
 namespace {
 using Node = Expression::Node;
 using Kind = Expression::Kind;
-
-constexpr std::size_t kMostTokens = 60;
 
 std::string constant(std::uint64_t value) { return "# " + std::to_string(value); }
 
@@ -41,7 +40,8 @@ const Signal& Resolver::signal(const std::string& name, const std::string& where
     if (found != table_.end()) return found->second;
     std::vector<std::string> names;
     for (const auto& [known, s] : table_) names.push_back(known);
-    plan_error(Errc::NotFound, "the core has no signal '" + name + "'" + did_you_mean(name, names),
+    plan_error(Errc::NotFound,
+               std::string(shown_by_) + " has no signal '" + name + "'" + did_you_mean(name, names),
                where);
 }
 
@@ -286,7 +286,8 @@ void Resolver::put(std::ostream& out, const FieldRef& f) {
 
 void Resolver::put(std::ostream& out, const std::vector<std::string>& tokens,
                    const std::string& where) {
-    if (tokens.size() > kMostTokens) plan_error(Errc::Limit, "the expression is too long", where);
+    if (tokens.size() > trace::plan::kMostCodes)
+        plan_error(Errc::Limit, "the expression is too long", where);
     out << ' ' << tokens.size();
     for (const std::string& token : tokens) out << ' ' << token;
 }

@@ -41,8 +41,10 @@ struct Sized {
 class Resolver {
 public:
     /// @param plan  gets the signals that are used; outlives this
-    Resolver(const Manifest& manifest, const SignalTable& table, Plan& plan)
-        : manifest_(manifest), table_(table), plan_(plan) {}
+    /// @param shown_by  whose signals they are, for messages
+    Resolver(const Manifest& manifest, const SignalTable& table, Plan& plan,
+             const char* shown_by = "the core")
+        : manifest_(manifest), table_(table), plan_(plan), shown_by_(shown_by) {}
 
     std::uint32_t index(const std::string& name, const std::string& where);
     /// An input port, or a bit or slice of one.
@@ -91,6 +93,7 @@ private:
     const Manifest& manifest_;
     const SignalTable& table_;
     Plan& plan_;
+    const char* shown_by_;
     std::map<std::string, std::uint32_t> indices_;
 };
 

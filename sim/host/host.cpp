@@ -25,6 +25,8 @@
 #include "Vdut.h"
 #include "protocol.hpp"
 #include "signals.hpp"
+#include "spikelock/trace/observation_plan.hpp"
+#include "spikelock/trace/observation_rows.hpp"
 #include "verilated.h"
 #include "verilated_syms.h"
 #if VM_COVERAGE
@@ -40,6 +42,8 @@
 #endif
 
 using namespace spikelock::sim;
+namespace plan = spikelock::trace::plan;
+using plan::Row;
 
 /// No input but the clock has changed since the last eval: what follows the inputs alone need not
 /// be computed again. The model's code asks for it (sim/src/input_logic.hpp).
@@ -55,16 +59,6 @@ namespace {
     std::fflush(stdout);
     _exit(code);
 }
-
-/// One observed field of the plan.
-struct Observed {
-    std::string name;
-    std::uint32_t bytes = 2;
-    std::uint32_t bits = 16;
-    bool is_signed = true;
-    std::uint64_t row_bytes = 0;
-    std::vector<std::byte> last;  // row of the timestep before, where a neuron may keep its value
-};
 
 /// Neurons of a field, or of the spikes, that are read at once: at the end of a timestep, or where
 /// the trigger holds.
@@ -102,66 +96,26 @@ struct Part {
 };
 
 /// Values or spikes that come with an index while a timestep runs.
-struct Strobe {
+struct Strobe : plan::StreamRule {
+    using Protocol = plan::Stream::Protocol;
+    using Attribute = plan::Stream::Attribute;
     struct Value {
         std::uint32_t field;
         Expr value;
     };
-    // What every event needs comes first.
+    explicit Strobe(const plan::Stream& s) : StreamRule(s) {}
     Expr index;
-    std::uint32_t begin = 0;
-    std::uint32_t end = 0;
-    bool simple_row = true;  // belongs to the timestep that runs
-    bool is_spike = false;
-    bool counts = false;                  // a neuron may fire several times
-    bool once = false;                    // a neuron must not be shown twice
-    std::uint64_t* shown_bits = nullptr;  // of the one row, where there is one
     std::vector<Value> values;
-    std::int32_t shown = -1;
-    Expr valid;  // FourPhase: the request
-    enum class Protocol : std::uint8_t { None, Ready, FourPhase } protocol = Protocol::None;
-    bool after_edge = false;
-    Field ready;  // or the acknowledge
-    std::uint32_t latency = 0;
-    // Which timestep an event belongs to, where that is shown.
-    enum class Attribute : std::uint8_t { None, Number, Marker } attribute = Attribute::None;
+    Expr valid;     // FourPhase: the request
+    Field ready;    // or the acknowledge
     Expr timestep;  // Number: its value; Marker: that a timestep ends
-    std::uint32_t timestep_bits = 64;
-    std::uint64_t timestep_first = 0;
-    bool timestep_restarts = false;
-    std::uint32_t late = 0;
-    std::uint64_t marked = 0;  // timestep that the stream is in
-    // FourPhase
-    enum class Phase : std::uint8_t { Idle, Requested, Acknowledged, Released } phase = {};
 };
 
 /// An event that the core takes, of the stimulus or of its own.
 struct Taken {
-    bool internal = false;
-    std::uint16_t port = 0;
-    std::uint32_t count = 0;  // addresses below this
+    plan::Taken rule;
     Expr valid;
     Expr index;
-};
-
-/// Neurons of fields that must be shown in every timestep, or else keep their values.
-struct Coverage {
-    std::string name;
-    bool keep = false;
-    bool once = false;  // showing one twice is wrong
-    std::vector<std::uint64_t> neurons;
-    std::vector<std::uint32_t> fields;
-};
-
-/// What is gathered for one timestep. Without latencies there is one, and it points into the block.
-struct Row {
-    std::uint64_t* spikes = nullptr;
-    std::uint16_t* counts = nullptr;
-    std::vector<std::byte*> fields;
-    std::vector<std::vector<std::uint64_t>> shown;  // per Coverage
-    std::vector<ListedSpike> listed;
-    std::vector<ListedTaken> taken;
-    std::vector<std::uint64_t> storage;  // with latencies
 };
 
 /// The block that is being filled.
@@ -195,10 +149,7 @@ struct Input {
 /// A clock beside the main one.
 struct ExtraClock {
     std::uint8_t* pin = nullptr;
-    std::uint32_t ratio_num = 1;
-    std::uint32_t ratio_den = 1;
-    std::uint32_t phase_num = 0;
-    std::uint32_t phase_den = 1;
+    plan::ExtraClock rule;
 };
 
 /// Pins that change at one moment.
@@ -207,7 +158,8 @@ struct Edges {
 };
 
 struct Step {
-    enum class Kind : std::uint8_t { Set, Clocks, Pulse, Call } kind = Kind::Set;
+    using Kind = plan::Step::Kind;
+    Kind kind = Kind::Set;
     Field target;
     std::uint64_t value = 0;
     std::uint64_t clocks = 0;
@@ -224,7 +176,7 @@ struct Stop {
 /// Takes an adapter out of whatever it does when the run has ended.
 struct Stopped {};
 
-class Host {
+class Host final : private plan::Gatherer {
 public:
     Host(SharedHeader* shared, std::byte* base, int wake_host, int wake_tool, int alive)
         : shared_(shared),
@@ -313,6 +265,9 @@ private:
         publish();
     }
 
+    using Kind = plan::Kind;
+    Kind kind() const { return plan_.kind; }
+
     // ---- signals
     static Signal from_var(const VerilatedVar& var, std::string name) {
         Signal s;
@@ -399,316 +354,155 @@ private:
     }
 
     // ---- plan
-    Field parse_field(std::istream& in) {
-        std::uint32_t signal = 0, word = 0, lsb = 0, width = 0;
-        if (!(in >> signal >> word >> lsb >> width) || signal >= signals_.size())
-            throw std::string("bad field in plan");
-        return field_of(signals_[signal], word, lsb, width);
+    Field bind(const plan::BitField& f) const {
+        return field_of(signals_.at(f.signal), f.word, f.lsb, f.width);
     }
-    Expr::Code parse_token(const std::string& token, std::istream& in) {
-        static const std::map<std::string, Expr::Op> ops = {
-            {"+", Expr::Op::Add},      {"-", Expr::Op::Sub},       {"*", Expr::Op::Mul},
-            {"/", Expr::Op::Div},      {"%", Expr::Op::Mod},       {"&", Expr::Op::And},
-            {"|", Expr::Op::Or},       {"^", Expr::Op::Xor},       {"<<", Expr::Op::Shl},
-            {">>", Expr::Op::Shr},     {"==", Expr::Op::Eq},       {"!=", Expr::Op::Ne},
-            {"<", Expr::Op::Lt},       {"<=", Expr::Op::Le},       {">", Expr::Op::Gt},
-            {">=", Expr::Op::Ge},      {"&&", Expr::Op::LogicAnd}, {"||", Expr::Op::LogicOr},
-            {"!", Expr::Op::LogicNot}, {"~", Expr::Op::Not},       {"neg", Expr::Op::Neg},
-            {"?:", Expr::Op::Select}};
-        Expr::Code code{};
-        if (token == "#") {
-            code.op = Expr::Op::Const;
-            in >> code.value;
-        } else if (token == "@") {
-            code.op = Expr::Op::Load;
-            code.field = parse_field(in);
-        } else if (token == "@w") {
-            code.op = Expr::Op::LoadWord;
-            std::uint32_t signal = 0, lsb = 0, width = 0;
-            in >> signal >> lsb >> width;
-            if (!in || signal >= signals_.size()) throw std::string("bad array in plan");
-            code.field = field_of(signals_[signal], 0, lsb, width);
-            code.stride = signals_[signal].word_bytes;
-            code.words = signals_[signal].words;
-        } else if (token == "ext" || token == "rev") {
-            code.op = token == "ext" ? Expr::Op::Extend : Expr::Op::Reverse;
-            in >> code.value;
-            if (code.value < 1 || code.value > 64) throw std::string("bad width in plan");
-        } else if (const auto found = ops.find(token); found != ops.end()) {
-            code.op = found->second;
-        } else {
-            throw std::string("bad expression in plan: " + token);
-        }
-        return code;
-    }
-    Expr parse_expr(std::istream& in) {
-        std::size_t count = 0;
-        in >> count;
+    Expr bind(const plan::Expr& from) const {
+        using Op = plan::Op;
         Expr e;
+        if (from.empty()) return e;
         e.present = true;
-        for (std::size_t i = 0; i < count && in; ++i) {
-            std::string token;
-            in >> token;
-            e.code.push_back(parse_token(token, in));
+        for (const plan::Code& c : from) {
+            Expr::Code code{};
+            code.op = c.op;
+            code.value = c.value;
+            if (c.op == Op::Load || c.op == Op::LoadWord) code.field = bind(c.field);
+            if (c.op == Op::LoadWord) {
+                code.stride = signals_[c.field.signal].word_bytes;
+                code.words = signals_[c.field.signal].words;
+            }
+            e.code.push_back(code);
         }
-        if (e.code.empty() || e.code.size() > 60) throw std::string("expression too long");
         e.prepare();
         return e;
     }
-    Step parse_step(const std::string& kind, std::istream& in) {
-        Step step;
-        if (kind == "set") {
-            step.kind = Step::Kind::Set;
-            step.target = parse_field(in);
-            in >> step.value;
-        } else if (kind == "clocks") {
+    std::vector<Step> bind(const std::vector<plan::Step>& list) const {
+        std::vector<Step> out;
+        const auto clocks = [&](std::uint64_t count) {
+            Step step;
             step.kind = Step::Kind::Clocks;
-            in >> step.clocks;
-        } else if (kind == "call") {
-            step.kind = Step::Kind::Call;
-            in >> step.limit;
-            std::getline(in >> std::ws, step.text);
-        } else {
-            step.kind = Step::Kind::Pulse;
-            step.target = parse_field(in);
-            in >> step.value >> step.limit;
-            step.until = parse_expr(in);
-            std::getline(in >> std::ws, step.text);
-        }
-        return step;
-    }
-    Part parse_part(std::istream& in) {
-        Part p;
-        int after = 0;
-        int trigger = 0;
-        std::string how;
-        in >> p.field >> after >> p.latency >> p.begin >> p.end >> p.shown >> trigger;
-        p.after_edge = after != 0;
-        if (trigger) p.trigger = parse_expr(in);
-        in >> how;
-        if (!in || p.begin >= p.end || p.end > neurons_ ||
-            p.field >= static_cast<std::int32_t>(fields_.size()))
-            throw std::string("bad part in plan");
-        for (std::uint32_t n = p.begin; n < p.end; ++n) {
-            if (how == "table")
-                p.table.push_back(parse_field(in));
-            else
-                p.expressions.push_back(parse_expr(in));
-        }
-        choose_gather(p);
-        return p;
-    }
-    Strobe parse_strobe(std::istream& in) {
-        Strobe s;
-        int kind = 0;
-        int after = 0;
-        int protocol = 0;
-        in >> kind >> after >> s.latency >> s.begin >> s.end >> s.shown >> protocol;
-        s.is_spike = kind > 0;
-        s.counts = kind > 1;
-        s.after_edge = after != 0;
-        s.protocol = static_cast<Strobe::Protocol>(protocol);
-        s.simple_row = s.latency == 0;
-        if (protocol) s.ready = parse_field(in);
-        s.valid = parse_expr(in);
-        s.index = parse_expr(in);
-        if (s.begin >= s.end || s.end > neurons_) throw std::string("bad strobe in plan");
-        return s;
-    }
-    void parse_line(const std::string& key, std::istream& in) {
-        if (key == "sig") {
-            std::string name;
-            in >> name;
-            signals_.push_back(find(name));
-        } else if (key == "neurons") {
-            in >> neurons_ >> axons_;
-            spike_words_ = (neurons_ + 63) / 64;
-        } else if (key == "clock" || key == "xclock") {
-            const Field field = parse_field(in);
-            if (field.width != 1 || field.bytes != 1 || field.lsb != 0)
-                throw std::string("a clock must be a port of one bit");
-            if (key == "clock") {
-                clock_ = field.data;
-            } else {
-                ExtraClock x;
-                x.pin = field.data;
-                in >> x.ratio_num >> x.ratio_den >> x.phase_num >> x.phase_den;
-                extra_clocks_.push_back(x);
+            step.clocks = count;
+            out.push_back(step);
+        };
+        for (const plan::Step& s : list) {
+            Step step;
+            step.kind = s.kind;
+            step.value = s.value;
+            step.clocks = s.clocks;
+            step.limit = s.limit;
+            step.text = s.text;
+            if (s.kind == Step::Kind::Set || s.kind == Step::Kind::Pulse ||
+                s.kind == Step::Kind::Reset)
+                step.target = bind(s.target);
+            step.until = bind(s.until);
+            if (s.kind != Step::Kind::Reset) {
+                out.push_back(step);
+                continue;
             }
-        } else if (key == "program") {
-            std::string name;
-            in >> name;
-            program_ = &programs_[name];
-        } else if (key == "set" || key == "clocks" || key == "pulse" || key == "call") {
-            program_->push_back(parse_step(key, in));
-        } else if (key == "config") {
-            in >> config_read_latency_;
-            config_write_ = parse_field(in);
-            config_address_ = parse_field(in);
-            config_data_ = parse_field(in);
-        } else if (key == "config_read") {
-            config_rdata_ = parse_field(in);
-        } else if (key == "timestep") {
-            std::string kind;
-            in >> kind >> limit_clocks_ >> clocks_per_step_;
-            kind_ = kind == "handshake" ? Kind::Handshake
-                    : kind == "clocked" ? Kind::Clocked
-                    : kind == "aer"     ? Kind::Aer
-                                        : Kind::Custom;
-        } else if (key == "start") {
-            start_ = parse_field(in);
-        } else if (key == "done") {
-            done_ = parse_expr(in);
-        } else if (key == "idle") {
-            idle_ = parse_expr(in);
-        } else if (key == "aer") {
-            int first = 0;
-            int settle = 0;
-            in >> first >> settle >> idle_clocks_ >> quiet_clocks_;
-            tick_first_ = first != 0;
-            settle_ = settle != 0;
-        } else if (key == "tick") {
-            in >> tick_clocks_;
-            tick_ = parse_field(in);
-        } else if (key == "tick_event") {
-            has_tick_event_ = true;
-            in >> tick_input_ >> tick_code_;
-        } else if (key == "quiet") {
-            quiet_.push_back(parse_field(in));
-            quiet_before_.push_back(0);
-        } else if (key == "input") {
-            std::uint32_t port = 0;
-            std::string how;
-            in >> port >> how;
-            if (inputs_.size() <= port) inputs_.resize(port + 1);
-            Input& input = inputs_[port];
-            if (how == "bits") {
-                int pulse = 0;
-                std::size_t count = 0;
-                in >> pulse >> count;
-                input.pulse = pulse != 0;
-                for (std::size_t i = 0; i < count && in; ++i) input.bits.push_back(parse_field(in));
-            } else {
-                input.four_phase = how == "four";
-                input.valid = parse_field(in);
-                input.address = parse_field(in);
-                input.ready = parse_expr(in);
-                std::size_t count = 0;
-                in >> count;
-                for (std::size_t i = 0; i < count && in; ++i) {
-                    input.codes.push_back(0);
-                    in >> input.codes.back();
-                }
-            }
-        } else if (key == "sideband") {
+            // An edge in any case, but no clock before it: what is on the registers at power-on
+            // must not be acted on, or checked.
+            step.kind = Step::Kind::Set;
+            Step inactive = step;
+            inactive.value = ~step.value & step.target.mask();
+            out.push_back(inactive);
+            out.push_back(step);
+            clocks(s.clocks);
+            out.push_back(inactive);
+            clocks(1);
+        }
+        return out;
+    }
+    std::uint8_t* clock_pin(const plan::BitField& f) const {
+        const Field field = bind(f);
+        if (field.width != 1 || field.bytes != 1 || field.lsb != 0)
+            throw std::string("a clock must be a port of one bit");
+        return field.data;
+    }
+    void bind_driving() {
+        clock_ = clock_pin(plan_.clock);
+        for (const plan::ExtraClock& x : plan_.extra_clocks)
+            extra_clocks_.push_back({clock_pin(x.pin), x});
+        for (const auto& [name, steps] : plan_.programs) programs_[name] = bind(steps);
+        if (plan_.has_config) {
+            config_write_ = bind(plan_.config_write);
+            config_address_ = bind(plan_.config_address);
+            config_data_ = bind(plan_.config_data);
+        }
+        if (plan_.has_config_read) config_rdata_ = bind(plan_.config_rdata);
+        if (kind() == Kind::Handshake) start_ = bind(plan_.start);
+        done_ = bind(plan_.done);
+        idle_ = bind(plan_.idle);
+        settling_.idle_clocks = plan_.idle_clocks;
+        settling_.quiet_clocks = plan_.quiet_clocks;
+        if (plan_.has_tick) tick_ = bind(plan_.tick);
+        for (const plan::BitField& f : plan_.quiet) quiet_.push_back(bind(f));
+        quiet_before_.resize(quiet_.size());
+        for (const plan::Input& from : plan_.inputs) {
+            Input& input = inputs_.emplace_back();
+            input.four_phase = from.four_phase;
+            input.pulse = from.pulse;
+            input.codes = from.codes;
+            for (const plan::BitField& bit : from.bits) input.bits.push_back(bind(bit));
+            if (from.ready.empty()) continue;
+            input.valid = bind(from.valid);
+            input.address = bind(from.address);
+            input.ready = bind(from.ready);
+        }
+        for (const plan::SideBand& band : plan_.side_bands) {
             SideBandTarget target;
-            std::string how;
-            in >> target.name >> target.width >> target.element_bytes >> how;
-            for (std::uint32_t i = 0; i < target.width; ++i)
-                target.table.push_back(parse_field(in));
+            target.name = band.name;
+            target.width = static_cast<std::uint32_t>(band.targets.size());
+            target.element_bytes = band.element_bytes;
+            for (const plan::BitField& f : band.targets) target.table.push_back(bind(f));
             target.copy_to =
                 contiguous(target.table, target.element_bytes) ? target.table[0].data : nullptr;
             side_bands_.push_back(std::move(target));
-        } else if (key == "field") {
-            Observed o;
-            int is_signed = 0;
-            in >> o.name >> o.bytes >> o.bits >> is_signed;
-            o.is_signed = is_signed != 0;
-            o.row_bytes = static_cast<std::uint64_t>(o.bytes) * neurons_;
-            fields_.push_back(std::move(o));
-        } else if (key == "part") {
-            parts_.push_back(parse_part(in));
-        } else if (key == "strobe") {
-            strobes_.push_back(parse_strobe(in));
-        } else if (key == "value") {
-            Strobe::Value v;
-            in >> v.field;
-            v.value = parse_expr(in);
-            strobes_.back().values.push_back(std::move(v));
-        } else if (key == "attribute") {
-            Strobe& s = strobes_.back();
-            std::string how;
-            int restarts = 0;
-            in >> how >> s.late >> s.timestep_bits >> s.timestep_first >> restarts;
-            s.attribute = how == "number" ? Strobe::Attribute::Number : Strobe::Attribute::Marker;
-            s.timestep_restarts = restarts != 0;
-            s.timestep = parse_expr(in);
-            s.simple_row = false;
-        } else if (key == "cover") {
-            Coverage c;
-            int keep = 0;
-            int once = 0;
-            std::uint32_t begin = 0;
-            std::uint32_t end = 0;
-            std::size_t count = 0;
-            in >> keep >> once >> begin >> end >> count;
-            c.keep = keep != 0;
-            c.once = once != 0;
-            c.neurons.resize(spike_words_);
-            for (std::uint32_t n = begin; n < end && n < neurons_; ++n)
-                c.neurons[n / 64] |= 1ULL << (n % 64);
-            for (std::size_t i = 0; i < count && in; ++i) {
-                std::uint32_t f = 0;
-                in >> f;
-                c.fields.push_back(f);
-                Observed& o = fields_.at(f);
-                if (c.keep) o.last.resize(o.row_bytes);
-                c.name += (i ? ", " : "") + o.name;
-            }
-            coverage_.push_back(std::move(c));
-        } else if (key == "given") {
-            std::uint32_t field = 0;
-            std::uint32_t shown = 0;
-            in >> field >> shown;
-            given_[fields_.at(field).name] = {field, shown};
-        } else if (key == "taken") {
-            Taken t;
-            int internal = 0;
-            in >> internal >> t.port >> t.count;
-            t.internal = internal != 0;
-            t.valid = parse_expr(in);
-            t.index = parse_expr(in);
-            taken_.push_back(std::move(t));
-        } else if (key == "lists") {
-            int counts = 0, events = 0, order = 0;
-            in >> counts >> events >> order >> adapter_counts_ >> lag_;
-            counts_ = counts != 0;
-            events_ = events != 0;
-            order_ = order != 0;
-        } else if (key == "pacing") {
-            std::string how;
-            in >> how >> gap_per_65536_ >> gap_max_ >> stall_per_65536_ >> pacing_seed_;
-            drain_ = how == "drain";
-        } else if (key == "option") {
-            std::string name;
-            in >> name;
-            std::getline(in >> std::ws, options_[name]);
-            in.clear();  // an empty value is one
-        } else if (key == "adapter_writes") {
-            in >> adapter_writes_.emplace_back();
-        } else if (!key.empty()) {
-            throw std::string("unknown line in plan: " + key);
         }
     }
-    void plan(const std::string& text) {
-        std::istringstream lines(text);
-        std::string line;
-        while (std::getline(lines, line)) {
-            std::istringstream in(line);
-            std::string key;
-            in >> key;
-            parse_line(key, in);
-            if (in.fail() && !key.empty())
-                throw std::string("bad line in plan: " + line.substr(0, 200));
+    void bind_observations() {
+        for (const plan::Part& from : plan_.parts) {
+            Part& p = parts_.emplace_back();
+            p.field = from.field;
+            p.after_edge = from.after_edge;
+            p.latency = from.latency;
+            p.begin = from.begin;
+            p.end = from.end;
+            p.shown = from.shown;
+            p.trigger = bind(from.trigger);
+            for (const plan::BitField& f : from.table) p.table.push_back(bind(f));
+            for (const plan::Expr& e : from.expressions) p.expressions.push_back(bind(e));
+            choose_gather(p);
         }
+        for (const plan::Stream& from : plan_.streams) {
+            Strobe& s = strobes_.emplace_back(from);
+            if (s.protocol != Strobe::Protocol::None) s.ready = bind(from.ready);
+            s.valid = bind(from.valid);
+            s.index = bind(from.index);
+            s.timestep = bind(from.timestep);
+            for (const plan::Stream::Value& v : from.values)
+                s.values.push_back({v.field, bind(v.value)});
+        }
+        for (const auto& [field, cover] : plan_.given)
+            given_[fields_.at(field).name] = {field, cover};
+        for (const plan::Taken& t : plan_.taken)
+            taken_.push_back({t, bind(t.valid), bind(t.index)});
+    }
+    void plan(const std::string& text) {
+        plan_ = plan::Parser::parse(text);
+        for (const std::string& name : plan_.signals) signals_.push_back(find(name));
+        set_up(plan_, plan_.lag > 0);
+        bind_driving();
+        bind_observations();
         n_strobes_ = strobes_.size();
-        for (const Strobe& s : strobes_)
+        for (Strobe& s : strobes_) {
+            attach(s);
             valid_bits_.push_back(s.valid.invert ? nullptr : s.valid.bit);
+        }
         for (const std::uint8_t* bit : valid_bits_) all_valid_plain_ = all_valid_plain_ && bit;
         schedule_clocks();
-        make_rows();
-        const bool random_pins = gap_per_65536_ > 0 || stall_per_65536_ > 0;
-        full_ = random_pins || kind_ == Kind::Aer || kind_ == Kind::Custom ||
+        block_.fields.resize(fields_.size());
+        const bool random_pins = plan_.gap_per_65536 > 0 || plan_.stall_per_65536 > 0;
+        full_ = random_pins || kind() == Kind::Aer || kind() == Kind::Custom ||
                 !extra_clocks_.empty() || !taken_.empty() || lag_ > 0 || events_;
         for (const Strobe& s : strobes_) {
             full_ =
@@ -723,9 +517,9 @@ private:
             (p.after_edge ? after : before) = true;
         }
         gather_after_edge_ = !before;
-        full_ = full_ || (before && (after || kind_ == Kind::Handshake));
+        full_ = full_ || (before && (after || kind() == Kind::Handshake));
         for (const Input& input : inputs_) {
-            full_ = full_ || input.four_phase || !input.bits.empty() || kind_ == Kind::Clocked;
+            full_ = full_ || input.four_phase || !input.bits.empty() || kind() == Kind::Clocked;
             any_bits_ = any_bits_ || !input.bits.empty();
             any_pulse_ = any_pulse_ || input.pulse;
         }
@@ -738,34 +532,9 @@ private:
             if (s.protocol == Strobe::Protocol::Ready) s.ready.store(1);
         model_->eval();
         make_adapter();
-    }
-    /// Rows of their own where something is shown late; else one that follows the block.
-    void make_rows() {
-        rows_.resize(lag_ + 1);
-        for (Row& row : rows_) {
-            row.fields.resize(fields_.size());
-            row.shown.assign(coverage_.size(), std::vector<std::uint64_t>(spike_words_));
-            if (lag_ == 0) continue;
-            std::uint64_t bytes = 8 * spike_words_;
-            for (const Observed& o : fields_) bytes += align_up(o.row_bytes, 8);
-            if (counts_) bytes += align_up(2ULL * neurons_, 8);
-            row.storage.resize(bytes / 8);
-            auto* at = reinterpret_cast<std::byte*>(row.storage.data());
-            row.spikes = row.storage.data();
-            at += 8 * spike_words_;
-            for (std::size_t f = 0; f < fields_.size(); ++f) {
-                row.fields[f] = at;
-                at += align_up(fields_[f].row_bytes, 8);
-            }
-            if (counts_) row.counts = reinterpret_cast<std::uint16_t*>(at);
-        }
-        for (Strobe& s : strobes_) {
-            if (s.shown < 0) continue;
-            s.once = coverage_[static_cast<std::size_t>(s.shown)].once;
-            if (lag_ == 0) s.shown_bits = rows_[0].shown[static_cast<std::size_t>(s.shown)].data();
-        }
-        now_ = &rows_[0];
-        block_.fields.resize(fields_.size());
+        plan_.parts = {};  // large, and bound by now
+        plan_.side_bands = {};
+        plan_.inputs = {};
     }
     static bool contiguous(const std::vector<Field>& table, std::uint32_t bytes) {
         for (std::size_t i = 0; i < table.size(); ++i)
@@ -798,7 +567,7 @@ private:
                 p.gather = Part::Gather::Bits;
             return;
         }
-        const Observed& o = fields_[static_cast<std::size_t>(p.field)];
+        const Gathered& o = fields_[static_cast<std::size_t>(p.field)];
         if (contiguous(p.table, o.bytes) && o.bits == o.bytes * 8) {
             p.gather = Part::Gather::Copy;
             return;
@@ -836,9 +605,9 @@ private:
         std::uint64_t periods = 1;  // until all are in step
         const auto lcm = [](std::uint64_t a, std::uint64_t b) { return a / std::gcd(a, b) * b; };
         for (const ExtraClock& x : extra_clocks_) {
-            ticks = lcm(ticks, 2ULL * x.ratio_num);
-            ticks = lcm(ticks, x.phase_den);
-            periods = lcm(periods, x.ratio_den);
+            ticks = lcm(ticks, 2ULL * x.rule.ratio_num);
+            ticks = lcm(ticks, x.rule.phase_den);
+            periods = lcm(periods, x.rule.ratio_den);
         }
         if (ticks * periods > 4000000)
             throw std::string("the clocks' ratios and phases have no short common period");
@@ -847,8 +616,8 @@ private:
         for (std::uint64_t p = 0; p < periods; ++p)
             moments[p * ticks + ticks / 2].pins.emplace_back(clock_, std::uint8_t{0});
         for (const ExtraClock& x : extra_clocks_) {
-            const std::uint64_t period = ticks * x.ratio_den / x.ratio_num;
-            const std::uint64_t first = ticks * x.phase_num / x.phase_den;
+            const std::uint64_t period = ticks * x.rule.ratio_den / x.rule.ratio_num;
+            const std::uint64_t first = ticks * x.rule.phase_num / x.rule.phase_den;
             for (std::uint64_t at = 0; at < all; at += period) {
                 moments[(at + first) % all].pins.emplace_back(x.pin, std::uint8_t{1});
                 moments[(at + first + period / 2) % all].pins.emplace_back(x.pin, std::uint8_t{0});
@@ -865,132 +634,23 @@ private:
         }
     }
     std::uint32_t random16(std::uint64_t lane) const {
-        std::uint64_t z = pacing_seed_ + timestep_ * 0x9e3779b97f4a7c15ULL +
+        std::uint64_t z = plan_.pacing_seed + timestep_ * 0x9e3779b97f4a7c15ULL +
                           (clocks_ - step_clock_) * 0xd1342543de82ef95ULL +
                           lane * 0x632be59bd9b4e019ULL;
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
         return static_cast<std::uint32_t>(z >> 40) & 0xffff;
     }
-    static void put_value(const Observed& o, std::byte* row, std::uint32_t neuron,
-                          std::uint64_t value) {
-        if (o.is_signed && o.bits < 64) {
-            const unsigned shift = 64 - o.bits;
-            value = static_cast<std::uint64_t>(static_cast<std::int64_t>(value << shift) >> shift);
-        }
-        std::byte* to = row + static_cast<std::size_t>(neuron) * o.bytes;
-        switch (o.bytes) {
-            case 1:
-                *to = static_cast<std::byte>(value);
-                break;
-            case 2: {
-                const auto v = static_cast<std::uint16_t>(value);
-                std::memcpy(to, &v, 2);
-                break;
-            }
-            case 4: {
-                const auto v = static_cast<std::uint32_t>(value);
-                std::memcpy(to, &v, 4);
-                break;
-            }
-            default:
-                std::memcpy(to, &value, 8);
-                break;
-        }
-    }
-    __attribute__((noinline)) void violation(const std::string& text) {
+    __attribute__((noinline)) void violation(const std::string& text) override {
         if (!stop_) stop_ = std::make_unique<Stop>(Stop{HostEnd::Violation, text});
-    }
-    /// Row of what is seen now and belongs to `latency` timesteps ago; null before the first.
-    Row* row_behind(std::uint64_t latency) {
-        if (__builtin_expect(lag_ == 0, 1)) return now_;
-        if (timestep_ < epoch_ + latency) return nullptr;
-        return &rows_[(timestep_ - latency) % rows_.size()];
-    }
-    /// Row that an event belongs to by what the core says; null where it is not to be kept.
-    Row* row_of(Strobe& s) {
-        if (s.attribute == Strobe::Attribute::None) return row_behind(s.latency);
-        std::uint64_t belongs = s.marked;
-        if (s.attribute == Strobe::Attribute::Number) {
-            const std::uint64_t mask =
-                s.timestep_bits >= 64 ? ~0ULL : (1ULL << s.timestep_bits) - 1;
-            const std::uint64_t base = s.timestep_restarts ? epoch_ran_ : 0;
-            const std::uint64_t expected = s.timestep_first + (ran_ - base);
-            const std::uint64_t behind = (expected - s.timestep.eval()) & mask;
-            if (behind > s.late) {
-                violation("an output event of timestep number " +
-                          std::to_string(s.timestep.eval() & mask) + " came in timestep " +
-                          std::to_string(timestep_) + " (number " +
-                          std::to_string(expected & mask) + "), expected at most " +
-                          std::to_string(s.late) + " late");
-                return nullptr;
-            }
-            if (timestep_ < epoch_ + behind) return nullptr;
-            belongs = timestep_ - behind;
-        }
-        if (belongs > timestep_) {
-            violation("an output event came after the marker that ends timestep " +
-                      std::to_string(timestep_));
-            return nullptr;
-        }
-        if (belongs + s.late < timestep_) {
-            violation("an output event of timestep " + std::to_string(belongs) +
-                      " came in timestep " + std::to_string(timestep_) + ", expected at most " +
-                      std::to_string(s.late) + " late");
-            return nullptr;
-        }
-        return &rows_[belongs % rows_.size()];
-    }
-    void mark_spike(Row& row, std::uint32_t neuron, bool several) {
-        std::uint64_t& word = row.spikes[neuron / 64];
-        const std::uint64_t bit = 1ULL << (neuron % 64);
-        if (__builtin_expect(!several && (word & bit) != 0, 0))
-            violation("neuron " + std::to_string(neuron) +
-                      " fired twice in one timestep, but the core is declared to fire once");
-        word |= bit;
-        if (counts_) {
-            if (row.counts[neuron] == 0xffff)
-                violation("neuron " + std::to_string(neuron) +
-                          " fired more than 65535 times in one timestep, which no count can hold");
-            else
-                ++row.counts[neuron];
-        }
-        if (events_) row.listed.push_back({0, neuron, clocks_});
-    }
-    /// Notes that a neuron was shown; false where that is once too often.
-    __attribute__((noinline)) bool mark_shown(Row& row, std::int32_t index, std::uint32_t neuron) {
-        std::uint64_t& word = row.shown[static_cast<std::size_t>(index)][neuron / 64];
-        const std::uint64_t bit = 1ULL << (neuron % 64);
-        if (__builtin_expect((word & bit) != 0, 0) &&
-            coverage_[static_cast<std::size_t>(index)].once) {
-            violation("the core showed " + coverage_[static_cast<std::size_t>(index)].name +
-                      " of neuron " + std::to_string(neuron) + " twice in one timestep");
-            return false;
-        }
-        word |= bit;
-        return true;
     }
     void take(Strobe& s) {
         const std::uint64_t index = s.index.eval();
-        if (__builtin_expect(index >= s.end - s.begin, 0)) {
-            violation("the core gave neuron " + std::to_string(index) + ", but there are " +
-                      std::to_string(s.end - s.begin));
-            return;
-        }
-        Row* const row = __builtin_expect(s.simple_row, 1) ? now_ : row_of(s);
+        Row* const row = accept(s, index, [&] { return s.timestep.eval(); });
         if (__builtin_expect(!row, 0)) return;
-        const std::uint32_t neuron = s.begin + static_cast<std::uint32_t>(index);
-        if (s.shown_bits) {
-            std::uint64_t& word = s.shown_bits[neuron / 64];
-            const std::uint64_t bit = 1ULL << (neuron % 64);
-            if (__builtin_expect((word & bit) != 0 && s.once, 0)) mark_shown(*row, s.shown, neuron);
-            word |= bit;
-        } else if (s.shown >= 0) {
-            mark_shown(*row, s.shown, neuron);
-        }
-        if (s.is_spike) mark_spike(*row, neuron, s.counts);
         for (const Strobe::Value& v : s.values)
-            put_value(fields_[v.field], row->fields[v.field], neuron, v.value.eval());
+            put_value(fields_[v.field], row->fields[v.field],
+                      s.begin + static_cast<std::uint32_t>(index), v.value.eval());
     }
     /// What follows from state that was written by the back door: the model looks only at changes
     /// of its inputs and at edges.
@@ -1025,17 +685,10 @@ private:
     /// Output handshakes before a rising edge. What comes before the end of start-up is
     /// acknowledged and forgotten.
     void serve_four_phase(bool forget) {
-        using Phase = Strobe::Phase;
         for (Strobe& s : strobes_) {
             if (s.protocol != Strobe::Protocol::FourPhase) continue;
-            const bool request = s.valid.test();
-            if (s.phase == Phase::Idle && request) {
-                s.phase = Phase::Requested;
-                if (!forget) take(s);
-            } else if (s.phase == Phase::Acknowledged && !request) {
-                s.phase = Phase::Released;
-            }
-            outputs_busy_ = outputs_busy_ || s.phase != Phase::Idle;
+            if (s.serve(s.valid.test()) && !forget) take(s);
+            outputs_busy_ = outputs_busy_ || s.phase != Strobe::Phase::Idle;
         }
     }
     /// The same after it: our side of the handshake moves.
@@ -1044,7 +697,7 @@ private:
         std::uint64_t lane = 17;
         for (Strobe& s : strobes_) {
             if (s.protocol != Strobe::Protocol::FourPhase) continue;
-            if (s.phase == Phase::Requested && random16(lane++) >= stall_per_65536_) {
+            if (s.phase == Phase::Requested && random16(lane++) >= plan_.stall_per_65536) {
                 s.ready.store(1);
                 s.phase = Phase::Acknowledged;
             } else if (s.phase == Phase::Released) {
@@ -1060,17 +713,7 @@ private:
             same = same && value == quiet_before_[i];
             quiet_before_[i] = value;
         }
-        quiet_count_ = same ? quiet_count_ + 1 : 0;
-    }
-    void note_taken(const Taken& t) {
-        const std::uint64_t address = t.index.eval();
-        if (address >= t.count) {
-            violation(std::string("the core took ") +
-                      (t.internal ? "a spike of neuron " : "axon ") + std::to_string(address) +
-                      ", but there are " + std::to_string(t.count));
-            return;
-        }
-        now_->taken.push_back({0, static_cast<std::uint32_t>(address), t.port});
+        settling_.watch(same);
     }
     /// What is sampled before or after a rising edge.
     void sample(bool after) {
@@ -1094,17 +737,17 @@ private:
     /// @returns what `ends` said
     template <typename Ends>
     bool full_clock(Ends&& ends, bool last) {
-        if (stall_per_65536_ > 0)
+        if (plan_.stall_per_65536 > 0)
             for (Strobe& s : strobes_)
                 if (s.protocol == Strobe::Protocol::Ready)
-                    s.ready.store(random16(7) >= stall_per_65536_);
+                    s.ready.store(random16(7) >= plan_.stall_per_65536);
         tick_low();
         outputs_busy_ = false;
         before_edge_hook();
         sample(false);
         if (four_phase_out_) serve_four_phase(false);
         for (const Taken& t : taken_)
-            if (t.valid.test()) note_taken(t);
+            if (t.valid.test()) note_taken(t.rule, t.index.eval());
         if (!quiet_.empty()) watch_quiet();
         const bool ended = ends();
         if (ended && last)
@@ -1272,21 +915,16 @@ private:
             fast_clock();
     }
     /// Whether the core has nothing more to do; asked before each rising edge.
-    bool settled() {
-        const bool idle = (!idle_.present || idle_.test()) && !outputs_busy_;
-        idle_count_ = idle ? idle_count_ + 1 : 0;
-        return idle_count_ >= idle_clocks_ && quiet_count_ >= quiet_clocks_;
-    }
+    bool settled() { return settling_.done((!idle_.present || idle_.test()) && !outputs_busy_); }
     bool wait_settled(bool last) {
         waiting_for_ = idle_.present ? "the core did not become idle"
                                      : "the core's signals did not become quiet";
-        idle_count_ = 0;
-        quiet_count_ = 0;
+        settling_.begin();
         return full_until([&] { return settled(); }, last);
     }
     bool gap() {
-        if (gap_per_65536_ == 0 || random16(11) >= gap_per_65536_) return true;
-        const std::uint32_t clocks = 1 + random16(13) % (gap_max_ ? gap_max_ : 1);
+        if (plan_.gap_per_65536 == 0 || random16(11) >= plan_.gap_per_65536) return true;
+        const std::uint32_t clocks = 1 + random16(13) % (plan_.gap_max ? plan_.gap_max : 1);
         for (std::uint32_t g = 0; g < clocks; ++g) {
             clock_once();
             if (over_limit()) return false;
@@ -1345,7 +983,7 @@ private:
     void run_handshake(const RunEvent* events, std::uint32_t count) {
         for (std::uint32_t i = 0; i < count; ++i) {
             if (!offer(events[i])) return;
-            if (drain_ && idle_.present) {
+            if (plan_.drain && idle_.present) {
                 waiting_for_ = "the core did not become idle";
                 if (!clock_until(idle_, false)) return;
             }
@@ -1367,10 +1005,10 @@ private:
         read_parts_after();
     }
     bool give_tick() {
-        if (has_tick_event_) return offer_code(inputs_.at(tick_input_), tick_code_);
+        if (plan_.has_tick_event) return offer_code(inputs_.at(plan_.tick_input), plan_.tick_code);
         if (!tick_.data) return true;
         tick_.store(1);
-        for (std::uint32_t i = 0; i < tick_clocks_; ++i) {
+        for (std::uint32_t i = 0; i < plan_.tick_clocks; ++i) {
             clock_once();
             if (over_limit()) return false;
         }
@@ -1378,14 +1016,14 @@ private:
         return true;
     }
     void run_aer(const RunEvent* events, std::uint32_t count) {
-        if (tick_first_ && !give_tick()) return;
-        if (tick_first_ && settle_ && count > 0 && !wait_settled(false)) return;
+        if (plan_.tick_first && !give_tick()) return;
+        if (plan_.tick_first && plan_.settle && count > 0 && !wait_settled(false)) return;
         for (std::uint32_t i = 0; i < count; ++i) {
             if (!offer(events[i])) return;
-            if (drain_ && !wait_settled(false)) return;
+            if (plan_.drain && !wait_settled(false)) return;
         }
-        if (!tick_first_) {
-            if (settle_ && count > 0 && !drain_ && !wait_settled(false)) return;
+        if (!plan_.tick_first) {
+            if (plan_.settle && count > 0 && !plan_.drain && !wait_settled(false)) return;
             if (!give_tick()) return;
         }
         if (!wait_settled(true)) return;
@@ -1403,7 +1041,7 @@ private:
             read_spikes(p, *row);
         } else {
             const auto f = static_cast<std::size_t>(p.field);
-            const Observed& o = fields_[f];
+            const Gathered& o = fields_[f];
             std::byte* const to = row->fields[f];
             const std::uint32_t n = p.end - p.begin;
             switch (p.gather) {
@@ -1431,11 +1069,7 @@ private:
                     break;
             }
         }
-        if (p.shown >= 0) {
-            const Coverage& c = coverage_[static_cast<std::size_t>(p.shown)];
-            auto& shown = row->shown[static_cast<std::size_t>(p.shown)];
-            for (std::size_t w = 0; w < spike_words_; ++w) shown[w] |= c.neurons[w];
-        }
+        if (p.shown >= 0) mark_all_shown(*row, static_cast<std::size_t>(p.shown));
     }
     /// For rows of a few lines, where calling memcpy takes longer than the copy.
     static void copy_row(std::byte* to, const std::byte* from, std::size_t bytes) {
@@ -1509,7 +1143,7 @@ private:
         }
     }
     void run_clocked() {
-        for (std::uint32_t i = 0; i + 1 < clocks_per_step_; ++i) fast_clock();
+        for (std::uint32_t i = 0; i + 1 < plan_.clocks_per_step; ++i) fast_clock();
         if (gather_after_edge_) {
             fast_clock();
             for (const Part& p : parts_) read_part(p);
@@ -1533,7 +1167,7 @@ private:
                     ++next;
                     continue;
                 }
-                if (gap_per_65536_ > 0 && random16(11) < gap_per_65536_) return;
+                if (plan_.gap_per_65536 > 0 && random16(11) < plan_.gap_per_65536) return;
                 const std::uint32_t axon = events[next].address;
                 input.address.store(axon < input.codes.size() ? input.codes[axon] : axon);
                 input.valid.store(1);
@@ -1541,9 +1175,9 @@ private:
             }
         };
         bool releasing = false;
-        for (std::uint32_t i = 0; i < clocks_per_step_; ++i) {
+        for (std::uint32_t i = 0; i < plan_.clocks_per_step; ++i) {
             offer_next();
-            const bool last = i + 1 == clocks_per_step_;
+            const bool last = i + 1 == plan_.clocks_per_step;
             bool taken = false;
             full_clock(
                 [&] {
@@ -1565,7 +1199,7 @@ private:
         offer_next();  // skips what needs no handshake
         if (next < count)
             violation("the core took " + std::to_string(next) + " of " + std::to_string(count) +
-                      " input events in the " + std::to_string(clocks_per_step_) +
+                      " input events in the " + std::to_string(plan_.clocks_per_step) +
                       " clocks of the timestep");
         read_parts_after();
     }
@@ -1591,62 +1225,14 @@ private:
     }
 
     // ---- rows and blocks
-    void reset_row(Row& row) {
-        for (std::size_t w = 0; w < spike_words_; ++w) row.spikes[w] = 0;
-        if (counts_) std::memset(row.counts, 0, 2ULL * neurons_);
-        for (auto& shown : row.shown) std::fill(shown.begin(), shown.end(), 0);
-        row.listed.clear();
-        row.taken.clear();
-    }
-    /// Every neuron must have been shown, or keeps its value.
-    void finish_row(Row& row) {
-        for (std::size_t c = 0; c < coverage_.size(); ++c) {
-            const Coverage& cover = coverage_[c];
-            for (std::size_t w = 0; w < spike_words_; ++w) {
-                std::uint64_t missing = cover.neurons[w] & ~row.shown[c][w];
-                if (__builtin_expect(missing == 0, 1)) continue;
-                if (!cover.keep) {
-                    std::uint64_t shown = 0;
-                    std::uint64_t wanted = 0;
-                    for (std::size_t k = 0; k < spike_words_; ++k) {
-                        shown += static_cast<std::uint64_t>(
-                            __builtin_popcountll(cover.neurons[k] & row.shown[c][k]));
-                        wanted +=
-                            static_cast<std::uint64_t>(__builtin_popcountll(cover.neurons[k]));
-                    }
-                    violation(
-                        "the core showed " + cover.name + " of " + std::to_string(shown) +
-                        " neurons in this timestep, expected " + std::to_string(wanted) +
-                        "; neuron " +
-                        std::to_string(w * 64 + static_cast<unsigned>(__builtin_ctzll(missing))) +
-                        " is missing");
-                    return;
-                }
-                for (; missing != 0; missing &= missing - 1) {
-                    const std::size_t n = w * 64 + static_cast<unsigned>(__builtin_ctzll(missing));
-                    for (const std::uint32_t f : cover.fields)
-                        std::memcpy(row.fields[f] + n * fields_[f].bytes,
-                                    fields_[f].last.data() + n * fields_[f].bytes,
-                                    fields_[f].bytes);
-                }
-            }
-        }
-        for (std::size_t f = 0; f < fields_.size(); ++f)
-            if (!fields_[f].last.empty())
-                std::memcpy(fields_[f].last.data(), row.fields[f], fields_[f].row_bytes);
-        for (const Strobe& s : strobes_)
-            if (s.attribute == Strobe::Attribute::Marker && s.marked <= next_row_)
-                violation("the marker that ends timestep " + std::to_string(next_row_) +
-                          " did not come within " + std::to_string(s.late) + " timesteps");
-    }
     bool open_block(std::uint32_t capacity, std::uint64_t spikes_listed,
                     std::uint64_t taken_listed) {
         const std::uint64_t spike_bytes = align_up(8 * spike_words_ * capacity);
         std::uint64_t bytes = sizeof(BlockHeader) + spike_bytes;
-        for (const Observed& o : fields_) bytes += align_up(o.row_bytes * capacity);
+        for (const Gathered& o : fields_) bytes += align_up(o.row_bytes * capacity);
         if (counts_) bytes += align_up(2ULL * neurons_ * capacity);
         if (events_) bytes += align_up(sizeof(ListedSpike) * spikes_listed);
-        if (order_) bytes += align_up(sizeof(ListedTaken) * taken_listed);
+        if (plan_.order) bytes += align_up(sizeof(ListedTaken) * taken_listed);
         if (align_up(kAlign + bytes) > out_.size() / 2) return false;
         std::byte* to = reserve(Msg::Block, bytes);
         block_.header = reinterpret_cast<BlockHeader*>(to);
@@ -1654,7 +1240,7 @@ private:
         block_.header->first = next_row_;
         block_.header->capacity = capacity;
         block_.header->spike_capacity = events_ ? static_cast<std::uint32_t>(spikes_listed) : 0;
-        block_.header->taken_capacity = order_ ? static_cast<std::uint32_t>(taken_listed) : 0;
+        block_.header->taken_capacity = plan_.order ? static_cast<std::uint32_t>(taken_listed) : 0;
         shared_->open_block.store(out_.reserved_at() + 1, std::memory_order_release);
         block_.spikes = reinterpret_cast<std::uint64_t*>(to + sizeof(BlockHeader));
         to += sizeof(BlockHeader) + spike_bytes;
@@ -1670,7 +1256,7 @@ private:
             block_.listed = reinterpret_cast<ListedSpike*>(to);
             to += align_up(sizeof(ListedSpike) * spikes_listed);
         }
-        if (order_) block_.taken = reinterpret_cast<ListedTaken*>(to);
+        if (plan_.order) block_.taken = reinterpret_cast<ListedTaken*>(to);
         return true;
     }
     /// A block for what is left of the request; fewer timesteps where it would not fit in the ring.
@@ -1711,25 +1297,12 @@ private:
     /// A timestep with more events than the block has room for begins a block of its own.
     void move_to_new_block(Row& row) {
         Row kept;
-        std::vector<std::uint64_t> storage;
         if (lag_ == 0) {  // the row's memory is the block's
-            std::uint64_t bytes = 8 * spike_words_;
-            for (const Observed& o : fields_) bytes += align_up(o.row_bytes, 8);
-            if (counts_) bytes += align_up(2ULL * neurons_, 8);
-            storage.resize(bytes / 8);
-            auto* at = reinterpret_cast<std::byte*>(storage.data());
-            kept.spikes = storage.data();
-            std::memcpy(at, row.spikes, 8 * spike_words_);
-            at += 8 * spike_words_;
-            for (std::size_t f = 0; f < fields_.size(); ++f) {
-                kept.fields.push_back(at);
-                std::memcpy(at, row.fields[f], fields_[f].row_bytes);
-                at += align_up(fields_[f].row_bytes, 8);
-            }
-            if (counts_) {
-                kept.counts = reinterpret_cast<std::uint16_t*>(at);
-                std::memcpy(at, row.counts, 2ULL * neurons_);
-            }
+            give_storage(kept);
+            std::memcpy(kept.spikes, row.spikes, 8 * spike_words_);
+            for (std::size_t f = 0; f < fields_.size(); ++f)
+                std::memcpy(kept.fields[f], row.fields[f], fields_[f].row_bytes);
+            if (counts_) std::memcpy(kept.counts, row.counts, 2ULL * neurons_);
         }
         close_block();
         if (!open_block_for(row.listed.size(), row.taken.size())) {
@@ -1746,20 +1319,16 @@ private:
     }
     void emit_row(Row& row) {
         if (lag_ > 0) make_room();
-        if (events_ || order_) {
+        if (events_ || plan_.order) {
             if (block_.header->n_spikes + row.listed.size() > block_.header->spike_capacity ||
                 block_.header->n_taken + row.taken.size() > block_.header->taken_capacity)
                 move_to_new_block(row);
             if (stop_) return;
             BlockHeader* const header = block_.header;
-            for (ListedSpike spike : row.listed) {
-                spike.step = header->n_steps;
-                block_.listed[header->n_spikes++] = spike;
-            }
-            for (ListedTaken taken : row.taken) {
-                taken.step = header->n_steps;
-                block_.taken[header->n_taken++] = taken;
-            }
+            for (const Row::Spike& spike : row.listed)
+                block_.listed[header->n_spikes++] = {header->n_steps, spike.neuron, spike.clock};
+            for (const Row::Event& taken : row.taken)
+                block_.taken[header->n_taken++] = {header->n_steps, taken.address, taken.port};
         }
         if (lag_ > 0) copy_row(row);
         block_.header->n_steps += 1;
@@ -1775,15 +1344,15 @@ private:
     /// Runs one timestep of the core; with latencies this is a later one than the row that gets
     /// complete by it.
     void run_timestep(const RunEvent* events, std::uint32_t count) {
-        Row& row = rows_[lag_ == 0 ? 0 : timestep_ % rows_.size()];
+        Row& row = row_at(timestep_);
         now_ = &row;
-        if (kind_ == Kind::Clocked && !full_) {
+        if (kind() == Kind::Clocked && !full_) {
             run_clocked();
         } else {
-            start_limit(limit_clocks_);
+            start_limit(plan_.limit_clocks);
             if (any_bits_) set_bits(events, count);
             if (!stop_) {
-                switch (kind_) {
+                switch (kind()) {
                     case Kind::Handshake:
                         run_handshake(events, count);
                         break;
@@ -1803,7 +1372,7 @@ private:
         check_simulator();
     }
     void begin_timestep() {
-        Row& row = rows_[lag_ == 0 ? 0 : timestep_ % rows_.size()];
+        Row& row = row_at(timestep_);
         if (lag_ == 0) {
             make_room();
             point_row(row);
@@ -1815,7 +1384,7 @@ private:
     }
     void end_timestep() {
         if (stop_ || timestep_ < epoch_ + lag_) return;
-        Row& row = rows_[lag_ == 0 ? 0 : (timestep_ - lag_) % rows_.size()];
+        Row& row = row_at(timestep_ - lag_);
         if (!coverage_.empty() || marker_streams_) finish_row(row);
         if (!stop_) emit_row(row);
     }
@@ -1844,12 +1413,6 @@ private:
         }
         start_epoch();
         stop_ = run_program(program->second);
-    }
-    void start_epoch() {
-        epoch_ = timestep_;
-        epoch_ran_ = ran_;
-        for (Strobe& s : strobes_) s.marked = timestep_;
-        for (Observed& o : fields_) std::fill(o.last.begin(), o.last.end(), std::byte{0});
     }
     void run(const std::byte* payload) {
         RunHeader header;
@@ -1880,7 +1443,7 @@ private:
             begin_timestep();
             if (!stop_) {
                 if (!side_bands_.empty()) apply_side_bands(at, step, header.n_steps);
-                if (kind_ == Kind::Clocked && !full_ && step + 1 < header.n_steps) prefetch_next();
+                if (kind() == Kind::Clocked && !full_ && step + 1 < header.n_steps) prefetch_next();
                 bands_at_ = at;
                 bands_step_ = step;
                 bands_steps_ = header.n_steps;
@@ -1929,7 +1492,7 @@ private:
         void spike(std::uint32_t neuron) override {
             if (!host_.in_timestep_) return;
             check(neuron);
-            host_.mark_spike(*host_.now_, neuron, host_.adapter_counts_ != 0);
+            host_.mark_spike(*host_.now_, neuron, host_.plan_.adapter_counts);
             stop();
         }
         spikelock::adapter::Field field(std::string_view name) override {
@@ -1945,7 +1508,7 @@ private:
             if (!host_.in_timestep_) return;
             check(neuron);
             const auto [f, shown] = handles_.at(static_cast<std::size_t>(field));
-            const Observed& o = host_.fields_[f];
+            const Gathered& o = host_.fields_[f];
             const std::int64_t low = o.is_signed ? -(std::int64_t{1} << (o.bits - 1)) : 0;
             const std::int64_t high =
                 o.is_signed ? -(low + 1) : static_cast<std::int64_t>((1ULL << o.bits) - 1);
@@ -1953,19 +1516,19 @@ private:
                 fail("the adapter gives " + std::to_string(value) + " for " + o.name +
                      " of neuron " + std::to_string(neuron) + ", which has " +
                      std::to_string(o.bits) + " bits");
-            host_.mark_shown(*host_.now_, static_cast<std::int32_t>(shown), neuron);
-            put_value(o, host_.now_->fields[f], neuron, static_cast<std::uint64_t>(value));
+            host_.mark_shown(*host_.now_, shown, neuron);
+            host_.put_value(o, host_.now_->fields[f], neuron, static_cast<std::uint64_t>(value));
             stop();
         }
         void took(std::uint32_t axon, std::uint16_t port) override {
-            if (host_.in_timestep_ && host_.order_) host_.now_->taken.push_back({0, axon, port});
+            if (host_.in_timestep_ && host_.plan_.order) host_.now_->taken.push_back({axon, port});
         }
         void took_internal(std::uint32_t neuron) override {
-            if (host_.in_timestep_ && host_.order_)
-                host_.now_->taken.push_back({0, neuron, 0xffff});
+            if (host_.in_timestep_ && host_.plan_.order)
+                host_.now_->taken.push_back({neuron, 0xffff});
         }
         void took_tick() override {
-            if (host_.in_timestep_ && host_.order_) host_.now_->taken.push_back({0, 0, 0xfffe});
+            if (host_.in_timestep_ && host_.plan_.order) host_.now_->taken.push_back({0, 0xfffe});
         }
         spikelock::adapter::Signal signal(std::string_view name) override {
             try {
@@ -1973,7 +1536,7 @@ private:
             } catch (const std::string& what) {
                 fail(what + "; is it in [adapter] signals or writes?");
             }
-            const auto& writes = host_.adapter_writes_;
+            const auto& writes = host_.plan_.adapter_writes;
             writable_.push_back(std::find(writes.begin(), writes.end(), name) != writes.end());
             const Signal& s = signals_.back();
             if (s.words == 1) set_place(signals_.size() - 1, s.data, std::min(s.word_bytes, 8U));
@@ -1990,12 +1553,12 @@ private:
                      ", which is not in [adapter] writes");
             bits_of(signal, word, lsb, width).store(value);
         }
-        bool drain() const override { return host_.drain_; }
+        bool drain() const override { return host_.plan_.drain; }
         void gap() override {
             if (!host_.gap()) throw Stopped();
         }
         bool stall() override {
-            return host_.random16(19 + ++drawn_ * 64) < host_.stall_per_65536_;
+            return host_.random16(19 + ++drawn_ * 64) < host_.plan_.stall_per_65536;
         }
         std::uint32_t random(std::uint32_t below) override {
             const std::uint64_t lane = 23 + ++drawn_ * 64;
@@ -2004,10 +1567,10 @@ private:
                 (below ? below : 1));
         }
         std::uint32_t neurons() const override { return host_.neurons_; }
-        std::uint32_t axons() const override { return host_.axons_; }
+        std::uint32_t axons() const override { return host_.plan_.axons; }
         std::string option(std::string_view name, std::string fallback) const override {
-            const auto found = host_.options_.find(std::string(name));
-            return found == host_.options_.end() ? std::move(fallback) : found->second;
+            const auto found = host_.plan_.options.find(std::string(name));
+            return found == host_.plan_.options.end() ? std::move(fallback) : found->second;
         }
         [[noreturn]] void fail(const std::string& text) override {
             host_.violation(text);
@@ -2114,7 +1677,7 @@ private:
     }
     bool adapter_writes(const Word* words, std::size_t count) {
         for (std::size_t i = 0; i < count && !stop_; ++i) {
-            start_limit(limit_clocks_);
+            start_limit(plan_.limit_clocks);
             waiting_for_ = "the adapter's write() did not end";
             guarded("write()", [&] { adapter_->write(*bench_, words[i].address, words[i].data); });
         }
@@ -2122,7 +1685,7 @@ private:
     }
     bool adapter_reads(const std::uint64_t* addresses, std::vector<std::uint64_t>& values) {
         for (std::size_t i = 0; i < values.size() && !stop_; ++i) {
-            start_limit(limit_clocks_);
+            start_limit(plan_.limit_clocks);
             waiting_for_ = "the adapter's read() did not end";
             guarded("read()", [&] { values[i] = adapter_->read(*bench_, addresses[i]); });
         }
@@ -2225,7 +1788,7 @@ private:
                     }
                     for (std::size_t i = 0; i < count; ++i) {
                         config_address_.store(addresses[i]);
-                        for (std::uint32_t c = 0; c < config_read_latency_; ++c) idle_clock();
+                        for (std::uint32_t c = 0; c < plan_.config_read_latency; ++c) idle_clock();
                         tick_low();
                         values[i] = config_rdata_.load();
                         tick_high();
@@ -2275,8 +1838,6 @@ private:
         publish();
     }
 
-    enum class Kind : std::uint8_t { Handshake, Clocked, Aer, Custom };
-
     SharedHeader* shared_;
     Ring in_;
     Ring out_;
@@ -2288,7 +1849,7 @@ private:
     std::map<std::string, std::pair<Signal, const char*>> known_;
     std::vector<Signal> signals_;
     std::map<std::string, std::vector<Step>> programs_;
-    std::vector<Step>* program_ = nullptr;  // while a plan is read
+    plan::Plan plan_;
     std::uint8_t* clock_ = nullptr;
     std::vector<ExtraClock> extra_clocks_;
     std::vector<std::vector<Edges>> before_rise_;  // per period of the main clock
@@ -2297,23 +1858,12 @@ private:
     Field config_address_;
     Field config_data_;
     Field config_rdata_;
-    std::uint32_t config_read_latency_ = 1;
     // how a timestep goes
-    Kind kind_ = Kind::Handshake;
-    std::uint64_t limit_clocks_ = 1000000;
-    std::uint32_t clocks_per_step_ = 1;
+    plan::Settling settling_;
     Field start_;
     Expr done_;
     Expr idle_;
-    bool tick_first_ = false;
-    bool settle_ = true;
-    std::uint32_t idle_clocks_ = 1;
-    std::uint32_t quiet_clocks_ = 0;
     Field tick_;
-    std::uint32_t tick_clocks_ = 1;
-    bool has_tick_event_ = false;
-    std::uint32_t tick_input_ = 0;
-    std::uint64_t tick_code_ = 0;
     std::vector<Field> quiet_;
     std::vector<std::uint64_t> quiet_before_;
     std::vector<Input> inputs_;
@@ -2321,28 +1871,11 @@ private:
     bool any_pulse_ = false;
     std::vector<const Field*> bits_set_;
     std::vector<SideBandTarget> side_bands_;
-    bool drain_ = false;
-    std::uint32_t gap_per_65536_ = 0;
-    std::uint32_t gap_max_ = 0;
-    std::uint32_t stall_per_65536_ = 0;
-    std::uint64_t pacing_seed_ = 0;
-    std::map<std::string, std::string> options_;
-    std::vector<std::string> adapter_writes_;  // of the adapter
     // what is observed
-    std::uint32_t neurons_ = 0;
-    std::uint32_t axons_ = 0;
-    std::uint64_t spike_words_ = 0;
-    std::vector<Observed> fields_;
     std::vector<Part> parts_;
     std::vector<Strobe> strobes_;
     std::vector<Taken> taken_;
-    std::vector<Coverage> coverage_;
     std::map<std::string, std::pair<std::uint32_t, std::uint32_t>> given_;  // field, coverage
-    bool counts_ = false;
-    bool events_ = false;
-    bool order_ = false;
-    int adapter_counts_ = 0;
-    std::uint32_t lag_ = 0;  // timesteps that the latest observation comes late
     // of all that, whether the plain paths will do
     bool full_ = false;
     bool four_phase_out_ = false;
@@ -2354,26 +1887,16 @@ private:
     std::vector<const std::uint8_t*>
         valid_bits_;  // of strobes whose valid is a plain bit, else null
     // state of the run
-    std::vector<Row> rows_;
-    Row* now_ = nullptr;
     OpenBlock block_;
     std::uint32_t rows_left_ = 0;
     static constexpr std::uint64_t kListedPerStep = 4;
     static constexpr std::uint64_t kListedPerBlock = 64;
-    std::uint64_t clocks_ = 0;
-    std::uint64_t timestep_ = 0;  // that the core runs
-    std::uint64_t next_row_ = 0;  // timestep of the next complete row
-    std::uint64_t epoch_ = 0;     // first timestep since the last clear
-    std::uint64_t ran_ = 0;       // timesteps that the core has run, those without input too
-    std::uint64_t epoch_ran_ = 0;
     bool running_ = false;
     std::uint64_t step_clock_ = 0;
     std::uint64_t deadline_ = 0;
     std::uint64_t limit_now_ = 0;
     const char* waiting_for_ = "";
     bool outputs_busy_ = false;
-    std::uint32_t idle_count_ = 0;
-    std::uint32_t quiet_count_ = 0;
     bool in_timestep_ = false;
     const std::byte* bands_at_ = nullptr;
     std::uint32_t bands_step_ = 0;

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "spikelock/trace/observation_plan.hpp"
+
 namespace spikelock::sim {
 
 /// A signal of the model: ports under scope TOP.TOP, others by their hierarchical name.
@@ -95,35 +97,7 @@ private:
 
 /// A condition or value over signals: usually one field, else postfix code.
 struct Expr {
-    enum class Op : std::uint8_t {
-        Const,
-        Load,
-        Add,
-        Sub,
-        Mul,
-        Div,
-        Mod,
-        And,
-        Or,
-        Xor,
-        Shl,
-        Shr,
-        Eq,
-        Ne,
-        Lt,
-        Le,
-        Gt,
-        Ge,
-        LogicAnd,
-        LogicOr,
-        LogicNot,
-        Not,
-        Neg,
-        Select,
-        Extend,    // a, sign-extended from `value` bits
-        Reverse,   // the low `value` bits of a in reverse order
-        LoadWord,  // the field in word a of an array; 0 outside of it
-    };
+    using Op = trace::plan::Op;
     struct Code {
         Op op;
         std::uint64_t value = 0;
@@ -190,16 +164,11 @@ private:
                 continue;
             }
             if (c.op == Op::Extend) {
-                const auto unused = static_cast<unsigned>(64 - c.value);
-                stack[top - 1] = static_cast<std::uint64_t>(
-                    static_cast<std::int64_t>(stack[top - 1] << unused) >> unused);
+                stack[top - 1] = trace::plan::extended(stack[top - 1], c.value);
                 continue;
             }
             if (c.op == Op::Reverse) {
-                std::uint64_t from = stack[top - 1];
-                std::uint64_t to = 0;
-                for (std::uint64_t i = 0; i < c.value; ++i, from >>= 1) to = to << 1 | (from & 1);
-                stack[top - 1] = to;
+                stack[top - 1] = trace::plan::reversed(stack[top - 1], c.value);
                 continue;
             }
             if (c.op == Op::LoadWord) {
@@ -215,65 +184,7 @@ private:
                 continue;
             }
             const std::uint64_t b = stack[--top];
-            std::uint64_t& a = stack[top - 1];
-            switch (c.op) {
-                case Op::Add:
-                    a += b;
-                    break;
-                case Op::Sub:
-                    a -= b;
-                    break;
-                case Op::Mul:
-                    a *= b;
-                    break;
-                case Op::Div:
-                    a = b ? a / b : 0;
-                    break;
-                case Op::Mod:
-                    a = b ? a % b : 0;
-                    break;
-                case Op::And:
-                    a &= b;
-                    break;
-                case Op::Or:
-                    a |= b;
-                    break;
-                case Op::Xor:
-                    a ^= b;
-                    break;
-                case Op::Shl:
-                    a = b < 64 ? a << b : 0;
-                    break;
-                case Op::Shr:
-                    a = b < 64 ? a >> b : 0;
-                    break;
-                case Op::Eq:
-                    a = a == b;
-                    break;
-                case Op::Ne:
-                    a = a != b;
-                    break;
-                case Op::Lt:
-                    a = a < b;
-                    break;
-                case Op::Le:
-                    a = a <= b;
-                    break;
-                case Op::Gt:
-                    a = a > b;
-                    break;
-                case Op::Ge:
-                    a = a >= b;
-                    break;
-                case Op::LogicAnd:
-                    a = a && b;
-                    break;
-                case Op::LogicOr:
-                    a = a || b;
-                    break;
-                default:
-                    break;
-            }
+            stack[top - 1] = trace::plan::apply(c.op, stack[top - 1], b);
         }
         return stack[0];
     }

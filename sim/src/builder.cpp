@@ -235,7 +235,8 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
     for (const std::string& part :
          {tools->verilator_version, tools->cxx, tools->cxx_version, tools->cpu, optimise, signals,
           std::string(detail::kHostSource), std::string(detail::kProtocolHeader),
-          std::string(detail::kSignalsHeader)})
+          std::string(detail::kSignalsHeader), std::string(detail::kObservationPlan),
+          std::string(detail::kObservationRows)})
         first.update_field(part);
     if (m.core.plain_eval) first.update_field("plain_eval");
     if (m.adapter.given()) {
@@ -294,11 +295,20 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         Result<std::string> begun = cache.begin();
         if (!begun) return begun.error();
         const fs::path folder = *begun;
+        std::error_code failed;
+        fs::create_directories(folder / "spikelock/trace", failed);
+        if (failed)
+            return Error{Errc::Environment, "cannot create a folder: " + failed.message(),
+                         folder.string()};
         for (const auto& [name, text] :
              {std::pair{"control.vlt", control_file(m, nullptr)},
               std::pair{"host.cpp", std::string(detail::kHostSource)},
               std::pair{"protocol.hpp", std::string(detail::kProtocolHeader)},
               std::pair{"signals.hpp", std::string(detail::kSignalsHeader)},
+              std::pair{"spikelock/trace/observation_plan.hpp",
+                        std::string(detail::kObservationPlan)},
+              std::pair{"spikelock/trace/observation_rows.hpp",
+                        std::string(detail::kObservationRows)},
               std::pair{"spikelock_adapter.hpp", std::string(detail::kAdapterHeader)},
               std::pair{"user_adapter.cpp", adapter_unit(m)}})
             if (Status written = write_file((folder / name).string(), text); !written)

@@ -2,9 +2,12 @@
 #pragma once
 
 namespace spikelock::sim::detail {
-extern const char* const kHostSource;        ///< sim/host/host.cpp
-extern const char* const kProtocolHeader;    ///< sim/host/protocol.hpp
-extern const char* const kSignalsHeader;     ///< sim/host/signals.hpp
+extern const char* const kHostSource;      ///< sim/host/host.cpp
+extern const char* const kProtocolHeader;  ///< sim/host/protocol.hpp
+extern const char* const kSignalsHeader;   ///< sim/host/signals.hpp
+/// Of trace/include/spikelock/trace: observation_plan.hpp, observation_rows.hpp
+extern const char* const kObservationPlan;
+extern const char* const kObservationRows;
 extern const char* const kAdapterHeader;     ///< sim/host/spikelock_adapter.hpp
 extern const char* const kGoldenHeader;      ///< sim/user/spikelock_golden.h
 extern const char* const kGoldenProtocol;    ///< sim/user/golden_protocol.hpp

@@ -56,20 +56,23 @@ Status run(const std::vector<std::string>& a) {
     if (a.size() > 4) steps = std::min<std::uint64_t>(steps, std::stoull(a[4]));
     std::ofstream events;
     if (a.size() > 5 && !a[5].empty()) events.open(a[5]);
-    for (std::uint64_t first = 0; first < steps;) {
-        const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(128, steps - first));
-        const trace::StimulusBlock block = e->stimulus->block(first, count);
-        if (events.is_open()) write_events(events, block);
-        if (Status s = (*source)->submit(block); !s) return s;
-        for (std::uint32_t done = 0; done < count;) {
-            auto got = (*source)->read(count - done);
-            if (!got) return got.error();
-            const auto* view = std::get_if<trace::BlockView>(&*got);
-            if (!view) return Error{Errc::Internal, std::get<trace::SourceEnd>(*got).text, a[2]};
-            if (Status s = (*writer)->append(*view); !s) return s;
-            done += view->n_steps;
+    constexpr std::uint64_t kBlock = 128;
+    std::uint64_t submitted = 0;
+    for (std::uint64_t done = 0; done < steps;) {
+        // Ahead of what is read: a core that shows some things late must not be drained early.
+        while (submitted < std::min(steps, done + 2 * kBlock)) {
+            const auto count = static_cast<std::uint32_t>(std::min(kBlock, steps - submitted));
+            const trace::StimulusBlock block = e->stimulus->block(submitted, count);
+            if (events.is_open()) write_events(events, block);
+            if (Status s = (*source)->submit(block); !s) return s;
+            submitted += count;
         }
-        first += count;
+        auto got = (*source)->read(kBlock);
+        if (!got) return got.error();
+        const auto* view = std::get_if<trace::BlockView>(&*got);
+        if (!view) return Error{Errc::Internal, std::get<trace::SourceEnd>(*got).text, a[2]};
+        if (Status s = (*writer)->append(*view); !s) return s;
+        done += view->n_steps;
     }
     std::vector<trace::Sample> samples;
     for (trace::Sample sample : e->stimulus->samples()) {

@@ -8,11 +8,14 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <cstdlib>
 #include <deque>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "spikelock/golden/network_json.hpp"
 #include "spikelock/lockstep/lockstep.hpp"
 #include "spikelock/manifest/manifest.hpp"
 #include "spikelock/sim/builder.hpp"
@@ -356,6 +359,65 @@ std::vector<Style> driving() {
     };
 }
 
+const std::string kOrder = R"([[taken]]
+valid = "take_axon"
+index = "take_index"
+[[taken]]
+kind = "internal"
+valid = "take_loop"
+index = "take_index"
+)";
+
+/// Ways to show v, of a core that is driven so.
+const std::string kValuesDriven =
+    set("loop_i") + kTick + kIdle + "idle_clocks = 2\n" + kValidReady + kSpikes;
+std::vector<Style> values_shown() {
+    return {
+        {"inverted", v("v_no[16*i +: 16]", "inverted = true\n")},
+        {"lowest bit first", v("v_rev_o[16*i +: 16]", "reversed = true\n")},
+        {"lowest bit first, by a function", v("$reverse(v_rev_o[16*i +: 16])")},
+        {"sign and magnitude", v("v_sm_o[16*i +: 16]", "encoding = \"sign_magnitude\"\n")},
+        {"ones' complement", v("v_ones_o[16*i +: 16]", "encoding = \"ones_complement\"\n")},
+        {"offset", v("v_off_o[16*i +: 16]", "encoding = \"offset\"\n")},
+        {"halves put together", v("{v_o[16*i + 8 +: 8], v_o[16*i +: 8]}")},
+        {"conditional", v("i < 4 ? v_o[16*i +: 16] : ~v_no[16*i +: 16]")},
+        {"fields of words of a memory", v("word_q[i/4][16*(i%4) +: 16]")},
+        {"generate loop", v("gen_copy[{i}].copy_q")},
+        {"a word that another signal selects, signed",
+         v("$signed(word_q[step_q & 0 | i / 4][16*(i%4) +: 16])")},
+        {"by populations", v("v_o[16*i +: 16]", "population = \"a\"\n") +
+                               v("v_o[16*(i + 3) +: 16]", "population = \"b\"\n")},
+        {"where a trigger holds", v("v_o[16*i +: 16]", "trigger = \"v_late_valid_o\"\n")},
+        {"where a trigger holds, before the edge",
+         v("v_o[16*i +: 16]", "trigger = \"v_late_valid_o\"\nphase = \"before_edge\"\n")},
+        {"before the last edge", v("v_o[16*i +: 16]", "phase = \"before_edge\"\n")},
+        {"a stream of every neuron",
+         "[[observe]]\nfield = \"v\"\nvalid = \"sweep_valid_o\"\nindex = \"sweep_neuron_o\"\n"
+         "value = \"sweep_v_o\"\n"},
+        {"a stream of those that changed",
+         "[[observe]]\nfield = \"v\"\nvalid = \"sweep_changed_o\"\nindex = \"sweep_neuron_o\"\n"
+         "value = \"sweep_v_o\"\nmissing = \"keep\"\n"},
+        {"a stream after the edge",
+         "[[observe]]\nfield = \"v\"\nvalid = \"sweep_valid_o\"\nindex = \"sweep_neuron_o\"\n"
+         "value = \"sweep_v_o\"\nphase = \"after_edge\"\n"},
+        {"a timestep late", v("v_late_o[16*i +: 16]", "latency = 1\n")},
+        {"late in one population", v("v_late_o[16*i +: 16]", "population = \"a\"\nlatency = 1\n") +
+                                       v("v_o[16*(i + 3) +: 16]", "population = \"b\"\n")},
+    };
+}
+
+/// Ways to tell which timestep a late spike belongs to.
+const std::string kLateDriven = set("loop_i") + set("late_i") + kTick + kIdle + kValidReady + kV;
+std::vector<Style> late_rules() {
+    const std::string late = "late = 3\n";
+    return {
+        {"number of the core", kSpikes + "timestep = \"out_step_o\"\n" + late},
+        {"end of a timestep",
+         kSpikes + "step_end = \"out_valid_o && out_last_o && out_ready_i\"\n" + late},
+        {"number by a signal inside", kSpikes + "timestep = \"out_head[6:3]\"\n" + late},
+    };
+}
+
 std::vector<Style> pacings() {
     return {{"burst", ""},
             {"drain", "[pacing]\ninput = \"drain\"\n"},
@@ -363,6 +425,40 @@ std::vector<Style> pacings() {
              "[pacing]\ngap_probability = 0.4\ngap_clocks = 5\nstall_probability = 0.6\n"}};
 }
 }  // namespace
+
+// For waveform_styles_test.py, which reads waveforms of each: what is above, as files.
+TEST_CASE("styles: written as manifests", "[.][files]") {
+    const char* const folder = std::getenv("SPIKELOCK_STYLES");
+    if (folder == nullptr) SKIP("SPIKELOCK_STYLES names no folder");
+    std::vector<Style> all;
+    for (const Style& style : driving()) {
+        for (const Style& pacing : pacings())
+            all.push_back(
+                {style.name + ", " + pacing.name, set("loop_i") + style.text + kV + pacing.text});
+        all.push_back({style.name + ", at the start",
+                       set("loop_i") + style.text.substr(0, style.text.find('\n') + 1) +
+                           "tick_at = \"start\"\n" + style.text.substr(style.text.find('\n') + 1) +
+                           kV});
+    }
+    for (const Style& style : values_shown())
+        all.push_back({style.name, kValuesDriven + style.text});
+    for (const Style& rule : late_rules()) all.push_back({rule.name, kLateDriven + rule.text});
+    all.push_back({"order of events", set("loop_i") + set("four_phase_i") + kTick + kIdle +
+                                          kFourPhase + kSpikesFourPhase + kV + kOrder});
+    all.push_back({"bits and clocks", "[timestep]\nkind = \"clocked\"\nclocks = 40\n" +
+                                          kValidReady + kSpikes +
+                                          v("v_o[16*i +: 16]", "phase = \"before_edge\"\n")});
+    std::ofstream(std::string(folder) + "/network.json") << golden::to_json(network());
+    const std::string core = std::string(SPIKELOCK_COSIM_FOLDER) + "/cores/";
+    std::string text = kCore;
+    text.replace(text.find("cores/"), 6, core);
+    for (std::size_t k = 0; k < all.size(); ++k)
+        std::ofstream(std::string(folder) + "/" + std::to_string(k) + ".toml")
+            << "# " << all[k].name << "\n"
+            << text << all[k].text << "[network]\njson = \"network.json\"\n"
+            << "[stimulus]\nkind = \"poisson\"\nprobability = 0.5\nsteps = 90\n"
+            << "sample_steps = 37\n";
+}
 
 TEST_CASE("styles: an event-driven core matches under every interface and pacing",
           "[sim][styles][cosim]") {
@@ -435,16 +531,8 @@ TEST_CASE("styles: counts diverge where only how often a neuron fired differs",
 
 TEST_CASE("styles: the golden follows the order in which the core took its events",
           "[sim][styles][cosim]") {
-    const std::string order = R"([[taken]]
-valid = "take_axon"
-index = "take_index"
-[[taken]]
-kind = "internal"
-valid = "take_loop"
-index = "take_index"
-)";
     const std::string text = set("loop_i") + set("four_phase_i") + kTick + kIdle + kFourPhase +
-                             kSpikesFourPhase + kV + order + pacings()[2].text;
+                             kSpikesFourPhase + kV + kOrder + pacings()[2].text;
     OrderedModel model;
     const std::uint32_t block_steps = GENERATE(0U, 1U, 13U);
     check_match(run(model, text, Events(9, 50), block_steps));
@@ -462,44 +550,10 @@ index = "take_index"
 }
 
 TEST_CASE("styles: v is the same wherever and however it is shown", "[sim][styles][cosim]") {
-    const std::vector<Style> values = {
-        {"inverted", v("v_no[16*i +: 16]", "inverted = true\n")},
-        {"lowest bit first", v("v_rev_o[16*i +: 16]", "reversed = true\n")},
-        {"lowest bit first, by a function", v("$reverse(v_rev_o[16*i +: 16])")},
-        {"sign and magnitude", v("v_sm_o[16*i +: 16]", "encoding = \"sign_magnitude\"\n")},
-        {"ones' complement", v("v_ones_o[16*i +: 16]", "encoding = \"ones_complement\"\n")},
-        {"offset", v("v_off_o[16*i +: 16]", "encoding = \"offset\"\n")},
-        {"halves put together", v("{v_o[16*i + 8 +: 8], v_o[16*i +: 8]}")},
-        {"conditional", v("i < 4 ? v_o[16*i +: 16] : ~v_no[16*i +: 16]")},
-        {"fields of words of a memory", v("word_q[i/4][16*(i%4) +: 16]")},
-        {"generate loop", v("gen_copy[{i}].copy_q")},
-        {"a word that another signal selects, signed",
-         v("$signed(word_q[step_q & 0 | i / 4][16*(i%4) +: 16])")},
-        {"by populations", v("v_o[16*i +: 16]", "population = \"a\"\n") +
-                               v("v_o[16*(i + 3) +: 16]", "population = \"b\"\n")},
-        {"where a trigger holds", v("v_o[16*i +: 16]", "trigger = \"v_late_valid_o\"\n")},
-        {"where a trigger holds, before the edge",
-         v("v_o[16*i +: 16]", "trigger = \"v_late_valid_o\"\nphase = \"before_edge\"\n")},
-        {"before the last edge", v("v_o[16*i +: 16]", "phase = \"before_edge\"\n")},
-        {"a stream of every neuron",
-         "[[observe]]\nfield = \"v\"\nvalid = \"sweep_valid_o\"\nindex = \"sweep_neuron_o\"\n"
-         "value = \"sweep_v_o\"\n"},
-        {"a stream of those that changed",
-         "[[observe]]\nfield = \"v\"\nvalid = \"sweep_changed_o\"\nindex = \"sweep_neuron_o\"\n"
-         "value = \"sweep_v_o\"\nmissing = \"keep\"\n"},
-        {"a stream after the edge",
-         "[[observe]]\nfield = \"v\"\nvalid = \"sweep_valid_o\"\nindex = \"sweep_neuron_o\"\n"
-         "value = \"sweep_v_o\"\nphase = \"after_edge\"\n"},
-        {"a timestep late", v("v_late_o[16*i +: 16]", "latency = 1\n")},
-        {"late in one population", v("v_late_o[16*i +: 16]", "population = \"a\"\nlatency = 1\n") +
-                                       v("v_o[16*(i + 3) +: 16]", "population = \"b\"\n")},
-    };
-    for (const Style& style : values) {
+    for (const Style& style : values_shown()) {
         CAPTURE(style.name);
         Model model(true);
-        const std::string text = set("loop_i") + kTick + kIdle + "idle_clocks = 2\n" + kValidReady +
-                                 kSpikes + style.text;
-        check_match(run(model, text, Events(7, 37)));
+        check_match(run(model, kValuesDriven + style.text, Events(7, 37)));
     }
 }
 
@@ -524,15 +578,8 @@ TEST_CASE("styles: a stream that leaves neurons out, or shows one twice, ends th
 
 TEST_CASE("styles: spikes that leave late belong to the timestep that fired them",
           "[sim][styles][cosim]") {
-    const std::string late = "late = 3\n";
-    const std::vector<Style> rules = {
-        {"number of the core", kSpikes + "timestep = \"out_step_o\"\n" + late},
-        {"end of a timestep",
-         kSpikes + "step_end = \"out_valid_o && out_last_o && out_ready_i\"\n" + late},
-        {"number by a signal inside", kSpikes + "timestep = \"out_head[6:3]\"\n" + late},
-    };
-    const std::string drive = set("loop_i") + set("late_i") + kTick + kIdle + kValidReady + kV;
-    for (const Style& rule : rules) {
+    const std::string drive = kLateDriven;
+    for (const Style& rule : late_rules()) {
         CAPTURE(rule.name);
         for (const std::uint32_t block_steps : {0U, 1U, 17U}) {
             Model model(true);

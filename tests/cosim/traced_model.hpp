@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 
@@ -32,7 +34,10 @@ public:
     ~TracedDut() override = default;
     void eval() {
         Vdut::eval();
-        if (open_) waves_.dump(contextp()->time());
+        if (!open_) return;
+        // What is driven between two clocks has times of its own: a second dump of one is ignored.
+        time_ = std::max(time_ + 1, 4 * contextp()->time());
+        waves_.dump(time_);
     }
     void final() {
         Vdut::final();
@@ -48,6 +53,7 @@ public:
 
 private:
     WaveFile waves_;
+    std::uint64_t time_ = 0;
     bool open_ = false;
 };
 #define Vdut TracedDut

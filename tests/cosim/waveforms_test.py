@@ -33,27 +33,12 @@ MANIFEST = tool.ROOT / "examples/010_digits/cosim.toml"
 checks = tool.Checks()
 
 
-def host(form):
-    """A host with a waveform, kept where those of tests are; built anew for other sources."""
-    sources = [*tool.ROOT.glob("rtl/**/*.*v*"), *tool.ROOT.glob("sim/host/*"), MANIFEST,
-               *tool.COSIM.glob("traced_*")]
-    digest = hashlib.sha256(b"".join(s.read_bytes() for s in sorted(sources))).hexdigest()[:16]
-    folder = pathlib.Path(tool.CACHE).parent / "traced-hosts" / f"{form}-{digest}"
-    if not (folder / "Vdut").exists():
-        pathlib.Path(tool.CACHE).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=tool.CACHE) as name:
-            traced_host.build(MANIFEST, pathlib.Path(name) / "host", form)
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(pathlib.Path(name) / "host/Vdut", folder / "Vdut")
-    return folder / "Vdut"
-
-
 def dumped(folder, form):
     """Runs the core in a traced host: waveform and direct trace."""
     wave, trace = folder / f"run.{form}", folder / f"{form}.h5"
-    subprocess.run([RECORD_WAVES, MANIFEST, host(form), trace, str(STEPS), folder / "events"],
-                   check=True, env={**os.environ, "SPIKELOCK_WAVES": str(wave)},
-                   stderr=subprocess.DEVNULL)
+    subprocess.run([RECORD_WAVES, MANIFEST, traced_host.kept(MANIFEST, form), trace, str(STEPS),
+                    folder / "events"], check=True, stderr=subprocess.DEVNULL,
+                   env={**os.environ, "SPIKELOCK_WAVES": str(wave)})
     return wave, trace
 
 

@@ -12,19 +12,15 @@
 
 using namespace spikelock;
 using namespace spikelock::bridge;
-using waves::BitField;
-using waves::Expr;
+using trace::plan::Code;
+using trace::plan::Op;
 using waves::ObservationMap;
-using waves::ProgramStep;
 using waves::WaveSource;
-using Op = Expr::Op;
 
 namespace {
 
-Expr load(std::uint32_t signal, std::uint32_t lsb = 0, std::uint32_t width = 1) {
-    Expr e;
-    e.code.push_back({Op::Load, 0, {signal, lsb, width}});
-    return e;
+Code load(std::uint32_t signal, std::uint32_t width = 1) {
+    return {Op::Load, 0, {signal, 0, 0, width}};
 }
 
 /// Everything that a source yields, and how it ends.
@@ -104,25 +100,22 @@ struct ClockedCore {
     static ObservationMap map(std::uint32_t clocks, bool after_edge) {
         ObservationMap m;
         m.shape = shape_of(2, 12);
-        m.signals = {{"tb.clk", 1, {{0, 0, 1}}},
-                     {"tb.rst_n", 1, {{1, 0, 1}}},
-                     {"tb.enable", 1, {{2, 0, 1}}},
-                     {"tb.wide", 70, {{3, 0, 70}}},
-                     {"tb.spike", 2, {{4, 0, 1}, {5, 1, 1}}}};
-        m.clock = {0, 0, 1};
-        m.handshake = false;
-        m.clocks_per_step = clocks;
-        m.after_edge = after_edge;
-        ProgramStep reset;
-        reset.kind = ProgramStep::Kind::Reset;
-        reset.field = {1, 0, 1};
-        ProgramStep set;
-        set.kind = ProgramStep::Kind::Set;
-        set.field = {2, 0, 1};
-        set.value = 1;
-        m.startup = {reset, set};
-        m.gather = {{load(3, 33, 12), load(3, 54, 12)}};  // the second lies across two words
-        m.spikes = {load(4, 0), load(4, 1)};
+        m.signals = {{"tb.clk", 1, 1, {{0, 0, 1}}},
+                     {"tb.rst_n", 1, 1, {{1, 0, 1}}},
+                     {"tb.enable", 1, 1, {{2, 0, 1}}},
+                     {"tb.wide", 70, 1, {{3, 0, 70}}},
+                     {"tb.spike", 2, 1, {{4, 0, 1}, {5, 1, 1}}}};
+        const std::string phase = after_edge ? "1" : "0";
+        m.plan = trace::plan::Parser::parse(
+            "sig clk\nsig rst_n\nsig enable\nsig wide\nsig spike\nneurons 2 0\nclock 0 0 0 1\n"
+            "timestep clocked 1000 " +
+            std::to_string(clocks) +
+            "\nprogram startup0\nreset 1 0 0 1 0 1\nprogram startup1\nset 2 0 0 1 1\n"
+            "field v 2 12 1\n"
+            // The second potential lies across two words of 64 bits.
+            "part 0 " +
+            phase + " 0 0 2 -1 0 table 3 0 33 12 3 0 54 12\npart -1 " + phase +
+            " 0 0 2 -1 0 table 4 0 0 1 4 0 1 1\n");
         return m;
     }
 };
@@ -194,15 +187,16 @@ TEST_CASE("waves/clocked: each timestep is sampled at its edge", "[waves][proper
     CHECK(seen.source->clocks() == 4 + steps * clocks);
     // The same, with the beginning given instead of recognised.
     ObservationMap late = ClockedCore::map(clocks, after_edge);
-    late.startup.clear();
+    late.plan.programs.clear();
     waves::WaveOptions given;
     given.first_time = 46;
     CHECK(read(text, late, given).fields[0] == want_v);
     // A start-up that never comes is said so.
     ObservationMap never = ClockedCore::map(clocks, after_edge);
-    never.startup[0].value = 1;
-    never.startup[1].value = 0;
-    never.startup.push_back(never.startup[0]);
+    auto& lists = never.plan.programs;
+    lists["startup0"][0].value = 1;
+    lists["startup1"][0].value = 0;
+    lists["startup2"] = lists["startup0"];
     const Seen nothing = read(text, never);
     CHECK(nothing.steps == 0);
     CHECK(nothing.end.kind == trace::EndKind::Incomplete);
@@ -253,29 +247,18 @@ ObservationMap stream_map() {
     m.shape = shape_of(2, 12);
     const char* names[] = {"clk", "tick", "done", "clear", "valid", "index", "value", "spike"};
     const std::uint32_t bits[] = {1, 1, 1, 1, 1, 2, 12, 1};
-    for (std::uint32_t s = 0; s < 8; ++s)
-        m.signals.push_back({std::string("d.") + names[s], bits[s], {{s, 0, bits[s]}}});
-    m.clock = {0, 0, 1};
-    m.start = {1, 0, 1};
-    m.done = load(2);
-    ProgramStep clear;
-    clear.kind = ProgramStep::Kind::Pulse;
-    clear.field = {3, 0, 1};
-    clear.until = load(2);
-    m.startup = {clear};
-    m.clear = {clear};
-    m.gather = {{}};
-    waves::Stream values;
-    values.end = 2;
-    values.valid = load(4);
-    values.index = load(5, 0, 2);
-    values.values.push_back({0, load(6, 0, 12)});
-    waves::Stream spikes;
-    spikes.is_spike = true;
-    spikes.end = 2;
-    spikes.valid = load(7);
-    spikes.index = load(5, 0, 2);
-    m.streams = {values, spikes};
+    std::string text;
+    for (std::uint32_t s = 0; s < 8; ++s) {
+        m.signals.push_back({std::string("d.") + names[s], bits[s], 1, {{s, 0, bits[s]}}});
+        text += std::string("sig ") + names[s] + "\n";
+    }
+    const std::string clear = "pulse 3 0 0 1 1 1000 1 @ 2 0 0 1 done\n";
+    m.plan = trace::plan::Parser::parse(
+        text + "neurons 2 0\nclock 0 0 0 1\ntimestep handshake 1000 1\nstart 1 0 0 1\n" +
+        "done 1 @ 2 0 0 1\nprogram startup0\n" + clear + "program clear\n" + clear +
+        "field v 2 12 1\ncover 0 1 0 2 1 0\n" +
+        "strobe 0 0 0 0 2 0 0 1 @ 4 0 0 1 1 @ 5 0 0 2\nvalue 0 1 @ 6 0 0 12\n" +
+        "strobe 1 0 0 0 2 -1 0 1 @ 7 0 0 1 1 @ 5 0 0 2\n");
     return m;
 }
 
@@ -333,7 +316,7 @@ TEST_CASE("waves/handshake: streams between start and end, cleared samples", "[w
     Bench few;
     few.clock("1t\n").clock("0t\n1v\nb0 i\n").clock("0v\n1d\n").clock("");
     CHECK(read(few.text, stream_map()).end.text ==
-          "the core showed 1 neuron updates in this timestep, expected 2");
+          "the core showed v of 1 neurons in this timestep, expected 2; neuron 1 is missing");
     Bench far;
     far.clock("1t\n").clock("0t\n1v\nb10 i\n").clock("0v\n1d\n").clock("");
     CHECK(read(far.text, stream_map()).end.text == "the core gave neuron 2, but there are 2");
@@ -356,6 +339,74 @@ TEST_CASE("waves/handshake: streams between start and end, cleared samples", "[w
     CHECK(seen.source->unknowns()[0].meaning == "index of values");
     CHECK(seen.source->unknowns()[0].value == "xx");
     CHECK(seen.source->unknowns()[1].meaning == "valid of spikes");
+}
+
+TEST_CASE("waves/custom: a timestep ends with each edge before which done holds", "[waves][unit]") {
+    ObservationMap m = stream_map();
+    m.plan.kind = trace::plan::Kind::Custom;
+    Bench b;
+    b.clock("1v\nb0 i\nb101 a\n").clock("b1 i\nb11 a\n1s\n").clock("0v\n0s\n1d\n");
+    b.clock("1v\nb1 i\nb1 a\n0d\n").clock("b0 i\nb10 a\n1d\n").clock("0v\n0d\n");
+    const Seen seen = read(b.text, m);
+    CHECK(seen.end.kind == trace::EndKind::Complete);
+    CHECK(seen.fields[0] == std::vector<std::int64_t>{5, 3, 2, 1});
+    CHECK(seen.spikes == std::vector<std::uint64_t>{2, 0});
+}
+
+TEST_CASE("waves/aer: a tick before the core has settled ends the trace", "[waves][unit]") {
+    ObservationMap m = stream_map();
+    m.plan.kind = trace::plan::Kind::Aer;
+    m.plan.has_tick = true;
+    m.plan.tick = m.plan.start;
+    m.plan.idle = {load(2)};
+    m.plan.streams.erase(m.plan.streams.begin());
+    m.plan.covers.clear();
+    m.plan.fields.clear();
+    m.shape.fields.clear();
+    for (const bool first : {false, true}) {
+        m.plan.tick_first = first;
+        Bench b;
+        b.clock("1t\n").clock("0t\n1s\nb1 i\n").clock("0s\n").clock("1d\n");
+        b.clock("1t\n0d\n").clock("0t\n").clock("1d\n");
+        Seen seen = read(b.text, m);
+        CAPTURE(first);
+        CHECK(seen.steps == 2);
+        CHECK(seen.spikes == std::vector<std::uint64_t>{2, 0});
+        CHECK(seen.end.kind == trace::EndKind::Complete);
+        b.clock("1t\n0d\n").clock("0t\n").clock("1t\n").clock("0t\n1d\n");
+        seen = read(b.text, m);
+        CHECK(seen.steps == 2);
+        CHECK(seen.end.kind == trace::EndKind::Incomplete);
+        CHECK(seen.end.text.find("before the core has settled") != std::string::npos);
+        // Whether it is idle is not known: it is not taken to be.
+        Bench x;
+        x.clock("1t\n").clock("0t\nxd\n").clock("1d\n").clock("0d\n");
+        seen = read(x.text, m);
+        CHECK(seen.steps == 1);
+        REQUIRE(seen.source->n_unknowns() == 1);
+        CHECK(seen.source->unknowns()[0].meaning == "idle");
+    }
+}
+
+TEST_CASE("waves/keep: a value that is kept is as unknown as it was", "[waves][unit]") {
+    ObservationMap m = stream_map();
+    m.plan.covers[0].keep = true;
+    m.plan.covers[0].once = false;
+    Bench b;
+    const auto step = [&](const std::string& shown) {
+        b.clock("1t\n").clock("0t\n" + shown).clock("0v\n1d\n").clock("0d\n");
+    };
+    step("1v\nb0 i\nb1 a\n");
+    step("1v\nb1 i\nbx a\n");
+    step("");
+    step("1v\nb1 i\nb11 a\n");
+    step("");
+    const Seen seen = read(b.text, m);
+    CHECK(seen.end.kind == trace::EndKind::Complete);
+    CHECK(seen.fields[0] == std::vector<std::int64_t>{1, 0, 1, 0, 1, 0, 1, 3, 1, 3});
+    CHECK(seen.masked[0] ==
+          std::vector<bool>{false, false, false, true, false, true, false, false, false, false});
+    CHECK(seen.source->n_unknowns() == 1);
 }
 
 TEST_CASE("waves/dumpoff: timesteps that are not in the file are not passed over",
@@ -383,16 +434,16 @@ TEST_CASE("waves/dumpoff: timesteps that are not in the file are not passed over
 
 TEST_CASE("waves/expressions: unknown bits matter only where they can", "[waves][unit]") {
     // done = expression of index (2 bits) and value (12 bits), sampled in one timestep.
-    const auto constant = [](std::uint64_t value) { return Expr::Code{Op::Const, value, {}}; };
-    const Expr::Code index = load(5, 0, 2).code[0];
-    const Expr::Code value = load(6, 0, 12).code[0];
+    const auto constant = [](std::uint64_t value) { return Code{Op::Const, value, {}}; };
+    const Code index = load(5, 2);
+    const Code value = load(6, 12);
     struct Row {
-        std::vector<Expr::Code> code;
+        std::vector<Code> code;
         std::string index;
         std::string value;
         char want;  ///< '0', '1' or 'x'
     };
-    const auto op = [](Op o) { return Expr::Code{o, 0, {}}; };
+    const auto op = [](Op o) { return Code{o, 0, {}}; };
     const auto row = GENERATE_COPY(values<Row>({
         {{index, constant(3), op(Op::Eq)}, "11", "0", '1'},
         {{index, constant(3), op(Op::Eq)}, "0x", "0", '0'},
@@ -424,13 +475,23 @@ TEST_CASE("waves/expressions: unknown bits matter only where they can", "[waves]
         {{constant(6), constant(2), op(Op::Mul), constant(12), op(Op::Eq)}, "0", "0", '1'},
         {{constant(6), constant(8), op(Op::Sub), constant(5), op(Op::Gt)}, "0", "0", '1'},
         {{constant(6), constant(6), op(Op::Le)}, "0", "0", '1'},
+        // A sign that is unknown is so in all bits that it is copied to.
+        {{index, {Op::Extend, 2, {}}, constant(~std::uint64_t{0}), op(Op::Eq)}, "11", "0", '1'},
+        {{index, {Op::Extend, 2, {}}, constant(62), op(Op::Shr)}, "x1", "0", 'x'},
+        {{index, {Op::Extend, 2, {}}, constant(1), op(Op::And)}, "x1", "0", '1'},
+        {{value, {Op::Reverse, 12, {}}, constant(1), op(Op::Eq)}, "0", "100000000000", '1'},
+        {{value, {Op::Reverse, 12, {}}, constant(1), op(Op::And)}, "0", "x00000000000", 'x'},
     }));
     ObservationMap m = stream_map();
-    m.streams.clear();
+    m.plan.streams.clear();
+    m.plan.covers.clear();
+    m.plan.fields.clear();
     m.shape.fields.clear();
-    m.gather.clear();
-    m.spikes = {load(7), load(7)};
-    m.done.code = row.code;
+    trace::plan::Part spikes;
+    spikes.end = 2;
+    spikes.table = {{7, 0, 0, 1}, {7, 0, 0, 1}};
+    m.plan.parts = {spikes};
+    m.plan.done = row.code;
     Bench b;
     b.clock("1t\n").clock("0t\nb" + row.index + " i\nb" + row.value + " a\n");
     const Seen seen = read(b.text, m);

@@ -22,7 +22,7 @@ using SignalTable = std::map<std::string, Signal>;
 
 /// Manifest, network and signals brought together: what the DUT host is told to drive and observe.
 struct Plan {
-    std::string text;                  ///< for the host, see docs/architecture.md
+    std::string text;                  ///< for the host: trace/observation_plan.hpp reads it
     std::vector<std::string> signals;  ///< by index, as the text and cells name them
     trace::Shape shape;  ///< fields that are observed, in the golden's order and storage
     std::vector<std::uint32_t> side_band_bytes;  ///< per side band: bytes of an element in the ring
@@ -55,6 +55,12 @@ struct MapWord {
 ///         Errc::BadConfig otherwise; all with file and line
 Result<Plan> resolve(const Manifest& manifest, const SignalTable& signals,
                      const golden::Network& network);
+
+/// The same for a core that something else drives and a waveform shows: without inputs, side bands
+/// and maps.
+/// @param signals  of the waveform, each of kind "in"
+Result<Plan> resolve_observations(const Manifest& manifest, const SignalTable& signals,
+                                  const golden::Network& network);
 
 /// All words that the [[map]] entries give for this network, in order.
 /// @errors Errc::BadConfig with file and line when an expression fails or a value does not fit its
