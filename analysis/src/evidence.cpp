@@ -73,7 +73,9 @@ std::optional<State> Recomputer::state_before(std::uint32_t neuron, std::uint64_
     const bool kept = alternative != nullptr && alternative->state_kept;
     if (t == activity_.clear_at(t) && !(kept && t > 0)) {
         if (!activity_.clear_is_zero(t)) return std::nullopt;
-        return State{};
+        State start;
+        start.v = network_.neurons[neuron].v_init;
+        return start;
     }
     std::uint32_t from = neuron;
     if (alternative != nullptr && alternative->state_offset != 0) {

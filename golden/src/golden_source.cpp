@@ -202,6 +202,7 @@ public:
           input_(net_.ports, net_.n_neurons(), net_.arithmetic.acc_bits) {
         for (Chunk& chunk : chunks_) chunk.key = choose_kernel(net_, chunk);
         load_parameters();
+        clear();
         for (const trace::FieldSpec& spec : shape_.fields) {
             fields_.push_back(
                 {spec.name == "i_syn" ? i_syn_.data()
@@ -324,7 +325,7 @@ void Engine<T>::load_parameters() {
 template <typename T>
 void Engine<T>::clear() {
     std::ranges::fill(acc_, 0);
-    std::ranges::fill(v_, T{0});
+    for (std::size_t n = 0; n < neurons_; ++n) v_[n] = static_cast<T>(net_.neurons[n].v_init);
     std::ranges::fill(u_, T{0});
     std::ranges::fill(refr_, T{0});
     slot_ = 0;

@@ -92,6 +92,7 @@ Status check_neuron(const NeuronParams& p, const Arithmetic& a, std::size_t inde
     } bounds[] = {
         {"threshold", p.threshold, -v_limit, v_limit - 1},
         {"v_reset", p.v_reset, -v_limit, v_limit - 1},
+        {"v_init", p.v_init, -v_limit, v_limit - 1},
         {"bias", p.bias, -v_limit, v_limit - 1},
         {"leak", p.leak, 0, leak_limit},
         {"u_decay", p.u_decay, 0, leak_limit},

@@ -58,6 +58,7 @@ void visit_members(Struct& p, Visit visit)
     visit("refractory", p.refractory);
     visit("spiking", p.spiking);
     visit("cuba", p.cuba);
+    visit("v_init", p.v_init);
 }
 
 template <typename Struct, typename Visit>
@@ -84,6 +85,9 @@ void visit_members(Struct& net, Visit visit)
     visit("synapses", net.synapses);
 }
 
+/// A key that may be left out, and is where its value is 0.
+bool is_optional(std::string_view key) { return key == "v_init"; }
+
 template <typename T>
 Json write(const T& value) {
     if constexpr (std::is_enum_v<T>) {
@@ -98,8 +102,10 @@ Json write(const T& value) {
         return out;
     } else {
         Json out = Json::object();
-        visit_members(value,
-                      [&](const char* key, const auto& member) { out[key] = write(member); });
+        visit_members(value, [&](const char* key, const auto& member) {
+            Json json = write(member);
+            if (!is_optional(key) || json != 0) out[key] = std::move(json);
+        });
         return out;
     }
 }
@@ -183,7 +189,10 @@ private:
             known.emplace_back(key);
             if (!status_) return;
             const auto found = json.find(key);
-            if (found == json.end()) return fail(fmt::format("key '{}' is missing", key));
+            if (found == json.end()) {
+                if (!is_optional(key)) fail(fmt::format("key '{}' is missing", key));
+                return;
+            }
             const std::size_t length = path_.size();
             if (!path_.empty()) path_ += '.';
             path_ += key;

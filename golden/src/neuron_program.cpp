@@ -58,9 +58,10 @@ public:
         }
         return get(p, key, low, high, [](const NeuronParams&) { return 0; });
     }
-    Values get(const Param& p, const char* key, const Signal& format) {
+    template <typename... OfNetwork>
+    Values get(const Param& p, const char* key, const Signal& format, OfNetwork... of_network) {
         const auto [low, high] = range(format);
-        return get(p, key, low, high);
+        return get(p, key, low, high, of_network...);
     }
     static std::pair<std::int64_t, std::int64_t> range(const Signal& s) {
         const std::int64_t half = std::int64_t{1} << (s.bits - 1);
@@ -122,7 +123,8 @@ Result<Resolved> resolve(const Network& network, const Description& d) {
         return values;
     };
     out.rest = r.get(d.rest, "rest", d.v);
-    out.v_init = r.get(d.v_init, "v.init", d.v);
+    out.v_init = r.get(d.v_init, "v.init", d.v,
+                       [](const NeuronParams& p) { return std::int64_t{p.v_init}; });
     out.bias = r.get(d.bias, "input.bias", -kAny, kAny,
                      [](const NeuronParams& p) { return std::int64_t{p.bias}; });
     out.threshold = r.get(d.threshold.value, "threshold.value", -kAny, kAny,

@@ -57,8 +57,9 @@ const std::vector<std::string>& readable(MapSpec::Array array) {
     static const std::vector<std::string> global = {"leak_mode",    "rounding", "v_overflow",
                                                     "acc_overflow", "compare",  "reset_mode",
                                                     "weight_shift", "u_shift"};
-    static const std::vector<std::string> neuron = {"threshold", "v_reset",    "bias",    "leak",
-                                                    "u_decay",   "refractory", "spiking", "cuba"};
+    static const std::vector<std::string> neuron = {"threshold", "v_reset", "bias",
+                                                    "leak",      "u_decay", "refractory",
+                                                    "spiking",   "cuba",    "v_init"};
     static const std::vector<std::string> synapse = {"weight", "delay", "target"};
     static const std::vector<std::string> dense = {"weight"};
     switch (array) {
@@ -272,7 +273,8 @@ private:
                              {"u_decay", p.u_decay},
                              {"refractory", p.refractory},
                              {"spiking", p.spiking},
-                             {"cuba", p.cuba}},
+                             {"cuba", p.cuba},
+                             {"v_init", p.v_init}},
                             "neuron " + std::to_string(n), n);
                     }
                     break;
@@ -403,6 +405,7 @@ private:
         if (name == "refractory") p.refractory = within<std::uint32_t>(value, what, where);
         if (name == "spiking") p.spiking = value != 0;
         if (name == "cuba") p.cuba = value != 0;
+        if (name == "v_init") p.v_init = within<std::int32_t>(value, what, where);
     }
     void take_global(const std::string& name, std::int64_t value, const std::string& where) {
         golden::Arithmetic& a = net_.arithmetic;

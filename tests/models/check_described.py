@@ -70,7 +70,7 @@ def random_network(d):
         "threshold": d.int(1, half // 3 + 1), "v_reset": d.int(-half // 4, half // 8),
         "bias": d.int(-1, 2), "leak": factor(), "u_decay": factor(),
         "refractory": d.int(0, 3) if refractory else 0, "spiking": d.chance(0.9),
-        "cuba": cuba and d.chance(0.8)} for _ in range(n)]
+        "cuba": cuba and d.chance(0.8), "v_init": d.int(0, 3)} for _ in range(n)]
     cut = d.int(1, n)
     populations = [{"label": "a", "begin": 0, "end": cut}]
     if cut < n:

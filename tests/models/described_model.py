@@ -160,7 +160,8 @@ class Core:
         self.u_second = self.param(self.u_leak.get("second"), lambda i: 0)
         zero = lambda i: 0
         self.rest = self.param(golden.get("rest"), zero)
-        self.v_init = self.param(self.vf.get("init"), zero)
+        self.v_init = self.param(self.vf.get("init"),
+                                 lambda i: int(network["neurons"][i].get("v_init", 0)))
         self.rearm = self.param(self.th.get("rearm"), zero)
         self.negative = self.param(self.th.get("negative"), zero)
         self.negative_reset = self.param(self.th.get("negative_reset"), zero)

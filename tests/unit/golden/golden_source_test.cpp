@@ -360,6 +360,13 @@ TEST_CASE("golden/source: a refractory neuron holds its potential and drops its 
     CHECK(drive(p, {}, kernel, currents) == expected);
 }
 
+TEST_CASE("golden/source: a neuron starts with v_init, not with its reset value",
+          "[golden][unit]") {
+    const Kernel kernel = GENERATE(all_kernels());
+    const NeuronParams p{.threshold = 10, .v_reset = -3, .v_init = 7};
+    CHECK(drive(p, {}, kernel, {1, 2, 1}) == Steps{{8, 0, 0}, {-3, 1, 0}, {-2, 0, 0}});
+}
+
 TEST_CASE("golden/source: reset sets the value or subtracts the threshold", "[golden][unit]") {
     const Kernel kernel = GENERATE(all_kernels());
     const NeuronParams p{.threshold = 10, .v_reset = 2};

@@ -67,13 +67,16 @@ struct Observed {
 
 class Reference {
 public:
-    explicit Reference(const Network& net) : net_(net), v_(net.n_neurons()), u_(v_), refr_(v_) {}
+    explicit Reference(const Network& net) : net_(net), v_(net.n_neurons()), u_(v_), refr_(v_) {
+        clear();
+    }
 
     Coverage coverage;
 
     void clear() {
-        v_.assign(v_.size(), 0);
-        u_ = refr_ = v_;
+        u_.assign(v_.size(), 0);
+        refr_ = u_;
+        for (std::uint32_t n = 0; n < net_.n_neurons(); ++n) v_[n] = net_.neurons[n].v_init;
         arriving_.clear();
     }
 

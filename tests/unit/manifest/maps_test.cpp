@@ -21,8 +21,10 @@ golden::Network network() {
     net.ports = {{"in", 0, 2}};
     net.populations = {{"all", 0, 3}};
     net.neurons.resize(3);
-    for (std::int32_t n = 0; n < 3; ++n)
+    for (std::int32_t n = 0; n < 3; ++n) {
         net.neurons[static_cast<std::size_t>(n)].threshold = 10 + n;
+        net.neurons[static_cast<std::size_t>(n)].v_init = 5 * n - 7;
+    }
     net.synapses = {{2, -5, 1}, {0, 7, 0}, {1, 3, 2}, {0, 4, 1}};
     net.row_begin = {0, 2, 3, 4, 4, 4};
     return net;
@@ -60,8 +62,9 @@ TEST_CASE("maps: a network that is written and read back is the same", "[manifes
         std::string word;
         std::string value;
     };
-    for (const Case& c : {Case{"neuron", "n", "threshold"}, Case{"synapse", "k", "weight"},
-                          Case{"synapse", "k", "delay"}, Case{"dense", "3*pre + post", "weight"}}) {
+    for (const Case& c : {Case{"neuron", "n", "threshold"}, Case{"neuron", "n", "v_init"},
+                          Case{"synapse", "k", "weight"}, Case{"synapse", "k", "delay"},
+                          Case{"dense", "3*pre + post", "weight"}}) {
         CAPTURE(c.array, c.value);
         const golden::Network net = network();
         const Manifest writes = parse(map_text(c.array, c.word, c.value, ""));
@@ -78,16 +81,19 @@ TEST_CASE("maps: a network that is written and read back is the same", "[manifes
         REQUIRE(words->size() == written->size());
 
         golden::Network other = net;
-        for (auto& neuron : other.neurons) neuron.threshold = 1;
+        for (auto& neuron : other.neurons) {
+            if (c.value == "threshold") neuron.threshold = 1;
+            if (c.value == "v_init") neuron.v_init = 1;
+        }
         for (auto& synapse : other.synapses) {
             synapse.weight = 1;
             synapse.delay = 1;
         }
-        auto back = network_from_core(reads, *words, values, c.value == "threshold" ? other : net);
+        const bool of_neurons = c.array == "neuron";
+        auto back = network_from_core(reads, *words, values, of_neurons ? other : net);
         REQUIRE(back);
-        for (std::size_t n = 0; n < 3; ++n)
-            CHECK(back->neurons[n].threshold == net.neurons[n].threshold);
-        if (c.value == "threshold") continue;
+        CHECK(back->neurons == net.neurons);
+        if (of_neurons) continue;
         CHECK(back->synapses == net.synapses);
         CHECK(back->row_begin == net.row_begin);
         // A change in the core is a change of the network, at its place.

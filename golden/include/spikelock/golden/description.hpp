@@ -174,7 +174,7 @@ struct Description {
     Param rest = Param::scalar(0);
 
     Signal v;
-    Param v_init = Param::scalar(0);
+    Param v_init = Param::network();
     LeakRule leak;
     Width integrate;  ///< of v after the input was added
 

@@ -50,6 +50,7 @@ struct NeuronParams {
     std::uint32_t refractory = 0;  ///< timesteps
     bool spiking = true;
     bool cuba = false;
+    std::int32_t v_init = 0;  ///< potential at the start and after a clear
     bool operator==(const NeuronParams&) const = default;
 };
 

@@ -91,7 +91,7 @@ struct StartupStep {
 /// weight_shift,
 ///   u_shift, n_neurons, n_axons, n_synapses
 /// - neuron: n = 0..n_neurons-1; n, threshold, v_reset, bias, leak, u_decay, refractory, spiking,
-///   cuba
+///   cuba, v_init
 /// - row: s = 0..n_axons+n_neurons-1; s, first, length, is_neuron, n, n_axons; dense is 1 where the
 ///   targets are base, base + 1, ... and the delay is the same for all; base, delay: of the first
 ///   synapse
