@@ -96,10 +96,11 @@ std::string hash_text(const std::string& text) {
 /// The model that the core is compared with.
 struct Golden {
     std::unique_ptr<trace::StepSource> source;
-    std::string name;      ///< "built in", or the user's file
-    std::string kernel;    ///< of the built-in one; "user" for others
-    std::string compiler;  ///< of the user's
-    std::string note;      ///< for the report; empty: built in
+    std::string name;           ///< "built in", or the user's file
+    std::string kernel;         ///< of the built-in one; "user" for others
+    std::string compiler;       ///< of the user's
+    std::string note;           ///< for the report; empty: built in
+    bool lists_spikes = false;  ///< in the order in which they leave
     std::vector<std::pair<std::string, std::string>> files;  ///< of the user's, with SHA-256
 };
 
@@ -107,9 +108,12 @@ Result<Golden> open_golden(const manifest::Manifest& m, const Experiment& e, gol
                            const RunOptions& o, const Console& console) {
     Golden golden;
     if (!m.golden.given()) {
-        Result<BuiltIn> built = make_golden(e, kernel);
+        const bool order = std::any_of(m.observe.begin(), m.observe.end(),
+                                       [](const auto& observed) { return observed.events; });
+        Result<BuiltIn> built = make_golden(e, kernel, order);
         if (!built) return built.error();
         golden.name = "built in";
+        golden.lists_spikes = built->lists_spikes;
         golden.kernel = std::move(built->kernel);
         golden.source = std::move(built->source);
         if (e.description) {
@@ -322,6 +326,7 @@ int run(RunOptions& o, Console& console) {
     options.max_steps = o.steps;
     options.block_steps = o.block_steps;
     options.lag = core.lag();
+    options.order = golden->lists_spikes;
     options.stop = console.stop;
     ProgressBar bar(console, "lockstep", "timesteps");
     options.progress = [&](const lockstep::Progress& p) {

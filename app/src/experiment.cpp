@@ -142,13 +142,14 @@ Result<Experiment> load_experiment(const Manifest& manifest) {
     return e;
 }
 
-Result<BuiltIn> make_golden(const Experiment& experiment, golden::Kernel kernel) {
+Result<BuiltIn> make_golden(const Experiment& experiment, golden::Kernel kernel, bool list_spikes) {
     BuiltIn built;
     if (experiment.description) {
         auto source =
             golden::DescribedSource::create(experiment.network, *experiment.description, kernel);
         if (!source) return source.error();
         built.kernel = (*source)->kernel();
+        built.lists_spikes = list_spikes && (*source)->list_spikes();
         built.source = std::move(*source);
         return built;
     }

@@ -36,8 +36,11 @@ Result<Experiment> load_experiment(const manifest::Manifest& manifest);
 struct BuiltIn {
     std::unique_ptr<trace::StepSource> source;
     std::string kernel;
+    bool lists_spikes = false;  ///< in the order in which they leave
 };
+/// @param list_spikes  where the description has an order
 /// @errors of GoldenSource::create and DescribedSource::create
-Result<BuiltIn> make_golden(const Experiment& experiment, golden::Kernel kernel);
+Result<BuiltIn> make_golden(const Experiment& experiment, golden::Kernel kernel,
+                            bool list_spikes = false);
 
 }  // namespace spikelock::app

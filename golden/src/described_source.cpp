@@ -184,6 +184,10 @@ public:
     Status set_state(std::string_view field, std::span<const std::int64_t> values) override;
     Status continue_from(const DescribedSource& other) override;
     void trust_order() override { trusting_ = true; }
+    bool list_spikes() override {
+        shape_.events = d_.semantics == Semantics::Event && d_.event.fifo_order == FifoOrder::Fifo;
+        return shape_.events;
+    }
 
 protected:
     /// What a semantics has beside the state of neurons and registers. @pre same semantics
@@ -275,9 +279,11 @@ protected:
     detail::Program tick_;
     std::optional<detail::Program> event_, lazy_;
     trace::Shape shape_;
-    std::uint64_t* spikes_ = nullptr;  ///< of the timestep that is computed
-    std::uint16_t* counts_ = nullptr;  ///< likewise, where the shape has counts
-    bool trusting_ = false;            ///< any order of events is followed
+    std::uint64_t* spikes_ = nullptr;        ///< of the timestep that is computed
+    std::uint16_t* counts_ = nullptr;        ///< likewise, where the shape has counts
+    std::vector<trace::SpikeEvent> listed_;  ///< of the block, where the shape has events
+    std::uint32_t row_ = 0;                  ///< of the timestep that is computed, in its block
+    bool trusting_ = false;                  ///< any order of events is followed
 
 private:
     struct Field {
@@ -440,7 +446,9 @@ Result<Answer> Engine::read(std::uint32_t max_steps) {
     spike_buffer_.assign(words_ * steps, 0);
     count_buffer_.assign(shape_.counts ? neurons_ * steps : 0, 0);
     for (Field& field : fields_) field.buffer.resize(field.row_bytes * steps);
+    listed_.clear();
     for (std::uint32_t s = 0; s < steps; ++s) {
+        row_ = s;
         spikes_ = spike_buffer_.data() + words_ * s;
         counts_ = shape_.counts ? count_buffer_.data() + neurons_ * s : nullptr;
         const detail::InputQueue::Step input = input_.take();
@@ -462,6 +470,7 @@ Result<Answer> Engine::read(std::uint32_t max_steps) {
     view.spikes = spike_buffer_;
     for (const Field& field : fields_) view.fields.emplace_back(field.buffer);
     view.counts = count_buffer_;
+    view.events = listed_;
     return Answer(std::move(view));
 }
 
@@ -677,6 +686,7 @@ private:
         if (!shows(n)) return;
         spikes_[n / 64] |= std::uint64_t{1} << (n % 64);
         if (counts_[n] < 0xffff) ++counts_[n];
+        if (shape_.events) listed_.push_back({row_, n, 0});
     }
 
     /// Neurons begin..end-1 have been updated: those that fired leave and come back.

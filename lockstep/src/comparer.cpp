@@ -52,6 +52,11 @@ std::uint64_t element_differences(int bytes, const std::byte* expected, const st
     }
 }
 
+std::vector<std::uint32_t> sorted(std::vector<std::uint32_t> neurons) {
+    std::sort(neurons.begin(), neurons.end());
+    return neurons;
+}
+
 std::uint64_t load_word(const std::byte* at) {
     std::uint64_t word = 0;
     std::memcpy(&word, at, sizeof word);
@@ -59,13 +64,14 @@ std::uint64_t load_word(const std::byte* at) {
 }
 }  // namespace
 
-Comparer::Comparer(std::vector<Channel> channels, std::uint32_t n_neurons)
+Comparer::Comparer(std::vector<Channel> channels, std::uint32_t n_neurons, bool order)
     : channels_(std::move(channels)),
       n_neurons_(n_neurons),
       words_((n_neurons + 63) / 64),
       memory_(channels_.size()),
       next_(channels_.size()),
-      scratch_(words_) {}
+      scratch_(words_),
+      order_(order) {}
 
 void Comparer::bind(const trace::BlockView& expected, const trace::BlockView& actual,
                     const MaskPlan& plan) {
@@ -96,6 +102,30 @@ void Comparer::bind(const trace::BlockView& expected, const trace::BlockView& ac
             memory.row_bytes = std::size_t{n_neurons_} * static_cast<unsigned>(channel.spec.bytes);
         }
         next_[c] = memory.care->count == 0 ? n_rows_ : search(c, 0);
+    }
+    orders_.clear();
+    for (std::size_t c = 0; order_ && c < channels_.size(); ++c)
+        if (channels_[c].is_spike) find_orders(expected.events, actual.events, *memory_[c].care);
+}
+
+void Comparer::find_orders(std::span<const trace::SpikeEvent> expected,
+                           std::span<const trace::SpikeEvent> actual, const Care& care) {
+    const auto cared_for = [&](std::uint32_t n) {
+        return n < n_neurons_ && (care.neurons[n / 64] >> (n % 64) & 1U) != 0;
+    };
+    // Of the timestep at the front of both lists.
+    const auto take = [&](std::span<const trace::SpikeEvent>& list, std::uint32_t row) {
+        std::vector<std::uint32_t> neurons;
+        for (; !list.empty() && list.front().step <= row; list = list.subspan(1))
+            if (cared_for(list.front().neuron)) neurons.push_back(list.front().neuron);
+        return neurons;
+    };
+    while (!expected.empty() && !actual.empty()) {
+        const std::uint32_t row = std::min(expected.front().step, actual.front().step);
+        Orders orders{row, take(expected, row), take(actual, row)};
+        if (orders.expected == orders.actual || !valid(row)) continue;
+        // Other spikes are what the spikes themselves are compared for.
+        if (sorted(orders.expected) == sorted(orders.actual)) orders_.push_back(std::move(orders));
     }
 }
 
@@ -184,7 +214,10 @@ std::uint32_t Comparer::next_difference(std::uint32_t from) {
         if (next_[c] < from) next_[c] = search(c, from);
         next = std::min(next, next_[c]);
     }
-    return next;
+    const auto order =
+        std::lower_bound(orders_.begin(), orders_.end(), from,
+                         [](const Orders& orders, std::uint32_t row) { return orders.row < row; });
+    return order == orders_.end() ? next : std::min(next, order->row);
 }
 
 Tally Comparer::tally(std::uint32_t begin, std::uint32_t end) const {
@@ -232,6 +265,21 @@ Tally Comparer::tally(std::uint32_t begin, std::uint32_t end) const {
 }
 
 Divergence Comparer::describe(std::uint32_t row, std::uint32_t most, bool spikes_only) {
+    Divergence divergence = describe_values(row, most, spikes_only);
+    const auto order = std::find_if(orders_.begin(), orders_.end(),
+                                    [&](const Orders& orders) { return orders.row == row; });
+    if (order == orders_.end() || spikes_only) return divergence;
+    const auto [e, a] =
+        std::mismatch(order->expected.begin(), order->expected.end(), order->actual.begin());
+    ++divergence.n_differences;
+    if (divergence.differences.size() < most)
+        divergence.differences.push_back({"spike_order", *a, *e, *a});
+    divergence.expected_order = order->expected;
+    divergence.actual_order = order->actual;
+    return divergence;
+}
+
+Divergence Comparer::describe_values(std::uint32_t row, std::uint32_t most, bool spikes_only) {
     Divergence divergence;
     std::vector<std::vector<std::uint64_t>> words(channels_.size(),
                                                   std::vector<std::uint64_t>(words_));

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "channel.hpp"
@@ -27,7 +28,8 @@ struct Tally {
 /// Whole stretches are compared as memory; only where that differs are elements looked at.
 class Comparer {
 public:
-    Comparer(std::vector<Channel> channels, std::uint32_t n_neurons);
+    /// @param order  spikes of a timestep are compared in their order too; both sides list them
+    Comparer(std::vector<Channel> channels, std::uint32_t n_neurons, bool order);
 
     /// Takes two views of the same timesteps; they must outlive what follows.
     /// @pre the plan has entered the first of them and holds for all
@@ -68,6 +70,10 @@ private:
     std::uint32_t first_unequal_row(std::size_t c, std::uint32_t from) const;
     std::uint32_t search(std::size_t c, std::uint32_t from);
     bool difference_words(std::size_t c, std::uint32_t row, std::vector<std::uint64_t>& words);
+    Divergence describe_values(std::uint32_t row, std::uint32_t most, bool spikes_only);
+    /// Rows with the same spikes in another order.
+    void find_orders(std::span<const trace::SpikeEvent> expected,
+                     std::span<const trace::SpikeEvent> actual, const Care& care);
 
     std::vector<Channel> channels_;
     std::uint32_t n_neurons_ = 0;
@@ -83,6 +89,13 @@ private:
     const std::uint8_t* actual_valid_ = nullptr;
     std::uint64_t values_per_step_ = 0;
     std::vector<std::uint64_t> scratch_;
+    bool order_ = false;
+    struct Orders {
+        std::uint32_t row = 0;
+        std::vector<std::uint32_t> expected;
+        std::vector<std::uint32_t> actual;
+    };
+    std::vector<Orders> orders_;  ///< by row
 };
 
 }  // namespace spikelock::lockstep::detail

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 
@@ -74,6 +75,15 @@ std::string left_out(const Outcome& outcome) {
     return text;
 }
 
+/// "3, 5, 3": as many as fit a line, from where they part.
+std::string order_text(const std::vector<std::uint32_t>& neurons, std::size_t from) {
+    constexpr std::size_t kMost = 8;
+    std::string text = from > 0 ? "..., " : "";
+    for (std::size_t i = from; i < std::min(neurons.size(), from + kMost); ++i)
+        text += (i > from ? ", " : "") + std::to_string(neurons[i]);
+    return text + (neurons.size() > from + kMost ? ", ..." : "");
+}
+
 std::string place(const Outcome& outcome, const trace::Shape& shape) {
     const Divergence& at = *outcome.first;
     std::string text = "timestep " + std::to_string(at.timestep);
@@ -82,6 +92,14 @@ std::string place(const Outcome& outcome, const trace::Shape& shape) {
                 std::to_string(at.step_in_sample) + ")";
     if (at.differences.empty()) return text;
     const Difference& part = at.differences.front();
+    if (part.field == "spike_order") {
+        const auto first = std::mismatch(at.expected_order.begin(), at.expected_order.end(),
+                                         at.actual_order.begin())
+                               .first;
+        const auto from = static_cast<std::size_t>(first - at.expected_order.begin());
+        return text + ", order of spikes: expected neurons " + order_text(at.expected_order, from) +
+               ", got " + order_text(at.actual_order, from);
+    }
     const std::string name = shape.neuron_name(part.neuron);  // "hidden[3]" or "neuron 3"
     return text + (name.starts_with("neuron ") ? ", " : ", neuron ") + name + ", field " +
            part.field + ": expected " + value_text(shape, part.field, part.expected) + ", got " +

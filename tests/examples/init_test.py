@@ -171,7 +171,8 @@ def test_filled(checks, folder):
     """The crossbar's first manifest with what init leaves open filled in: MATCH."""
     text = init(checks, folder, sources_of(EXAMPLES / CROSSBAR), "--force")
     for before, after in (('# tick_address = "FILL_IN_tick"', 'tick_address = "0x100"'),
-                          ('"FILL_IN_gate"', '"0"')):
+                          ('"FILL_IN_gate"', '"0"'),
+                          ("counts = true", "counts = true\nevents = true")):
         checks.that(text.count(before) == 1, f"filled in: one line with {before}")
         text = text.replace(before, after)
     wanted = (EXAMPLES / CROSSBAR / WANTED[CROSSBAR]).read_text()

@@ -583,3 +583,95 @@ TEST_CASE("lockstep: verdicts have the names and exit codes of the manual", "[lo
     CHECK(name_of(verdict) == name);
     CHECK(exit_code(verdict) == code);
 }
+
+namespace {
+/// Lists spikes, timestep by timestep, and gives them in blocks of a size.
+class Listed final : public trace::StepSource {
+public:
+    using Steps = std::vector<std::vector<std::uint32_t>>;
+    Listed(Steps steps, std::uint32_t block) : steps_(std::move(steps)), block_(block) {
+        shape_.n_neurons = 70;
+        shape_.counts = true;
+        shape_.events = true;
+    }
+    const trace::Shape& shape() const override { return shape_; }
+    Status submit(const trace::StimulusBlock&) override { return {}; }
+    std::uint64_t in_flight() const override { return steps_.size() - read_; }
+    Result<std::variant<trace::BlockView, trace::SourceEnd>> read(std::uint32_t most) override {
+        using Answer = std::variant<trace::BlockView, trace::SourceEnd>;
+        const auto count = static_cast<std::uint32_t>(
+            std::min<std::size_t>({most, block_, steps_.size() - read_}));
+        if (count == 0) return Answer(trace::SourceEnd{trace::EndKind::Complete, read_, 0, {}});
+        bits_.assign(std::size_t{2} * count, 0);
+        counts_.assign(std::size_t{70} * count, 0);
+        events_.clear();
+        for (std::uint32_t s = 0; s < count; ++s)
+            for (const std::uint32_t n : steps_[read_ + s]) {
+                bits_[2 * s + n / 64] |= std::uint64_t{1} << (n % 64);
+                ++counts_[70 * s + n];
+                events_.push_back({s, n, 0});
+            }
+        trace::BlockView view;
+        view.first = read_;
+        view.n_steps = count;
+        view.spikes = bits_;
+        view.counts = counts_;
+        view.events = events_;
+        read_ += count;
+        return Answer(std::move(view));
+    }
+
+private:
+    trace::Shape shape_;
+    Steps steps_;
+    std::uint32_t block_;
+    std::uint64_t read_ = 0;
+    std::vector<std::uint64_t> bits_;
+    std::vector<std::uint16_t> counts_;
+    std::vector<trace::SpikeEvent> events_;
+};
+}  // namespace
+
+TEST_CASE("lockstep: equal spikes in another order diverge where the order is compared",
+          "[lockstep][unit]") {
+    const Listed::Steps steps = {{}, {5, 66, 5}, {1}, {}, {2, 3, 5, 3}, {9, 8}};
+    Listed::Steps other = steps;
+    other[4] = {2, 5, 3, 3};
+    const std::uint32_t block = GENERATE(1U, 2U, 5U, 100U);
+    const auto compare = [&](const Listed::Steps& actual, bool order, std::vector<Mask> masks) {
+        Listed expected_source(steps, 100);
+        Listed actual_source(actual, block);
+        Options options;
+        options.order = order;
+        options.masks = std::move(masks);
+        auto outcome = run(expected_source, actual_source, nullptr, options);
+        REQUIRE(outcome);
+        return *outcome;
+    };
+    CHECK(compare(steps, true, {}).verdict == Verdict::Match);
+    CHECK(compare(other, false, {}).verdict == Verdict::Match);
+    const Outcome found = compare(other, true, {});
+    REQUIRE(found.verdict == Verdict::Diverged);
+    CHECK(found.first->timestep == 4);
+    CHECK(found.first->n_differences == 1);
+    CHECK(found.divergent_steps == 1);
+    REQUIRE(found.first->differences.size() == 1);
+    const Difference& part = found.first->differences.front();
+    CHECK(part.field == "spike_order");
+    CHECK(part.neuron == 5);
+    CHECK(part.expected == 3);
+    CHECK(part.actual == 5);
+    CHECK(found.first->expected_order == steps[4]);
+    CHECK(found.first->actual_order == other[4]);
+    trace::Shape shape;
+    shape.n_neurons = 70;
+    CHECK_THAT(
+        headline(found, shape),
+        ContainsSubstring("DIVERGED at timestep 4, order of spikes: expected neurons ..., 3, "
+                          "5, 3, got ..., 5, 3, 3"));
+    // A neuron that is not compared has no place in the order either.
+    CHECK(compare(other, true, {{"spike", 5, 6, 0, 0, 0}}).verdict == Verdict::Match);
+    // Other spikes are told as such.
+    other[4] = {2, 3, 5};
+    CHECK(compare(other, true, {}).first->differences.front().field == "spike");
+}

@@ -54,6 +54,10 @@ public:
     /// From now on any order that give_order() tells is followed, also where no spike waits for the
     /// event that was taken: for judging one timestep after the other, each from observed state.
     virtual void trust_order() = 0;
+    /// Lists spikes in the order in which they leave, from the next read() on.
+    /// @returns false where this description has no such order: its semantics are not event-driven,
+    /// or its FIFO keeps none. Nothing is listed then.
+    virtual bool list_spikes() = 0;
 };
 
 /// Whether GoldenSource computes exactly this description of the network.

@@ -20,7 +20,9 @@ std::string_view name_of(Verdict verdict) noexcept;  ///< "MATCH", "DIVERGED", .
 /// 0 MATCH, 1 DIVERGED, 3 INCONCLUSIVE, 4 ASSERTED, HUNG and CRASHED.
 int exit_code(Verdict verdict) noexcept;
 
-/// One value that differs. Spikes are the field "spike" with values 0 and 1 (or counts).
+/// One value that differs. Spikes are the field "spike" with values 0 and 1 (or counts). The field
+/// "spike_order" is where equal spikes of a timestep came in another order: expected and actual are
+/// the neurons at the first place that differs, and `neuron` is the actual one.
 struct Difference {
     std::string field;
     std::uint32_t neuron = 0;
@@ -39,6 +41,9 @@ struct Divergence {
                                             ///< Options::most_differences
     std::uint64_t n_differences = 0;        ///< all that differ in this timestep
     std::uint64_t n_spike_differences = 0;  ///< of those, in spikes
+    /// Neurons in the order of their spikes, where that is what differs.
+    std::vector<std::uint32_t> expected_order;
+    std::vector<std::uint32_t> actual_order;
 };
 
 /// Leaves things out of the comparison; the verdict says so.
@@ -78,6 +83,8 @@ struct Options {
     std::uint32_t window_after = 8;
     std::uint32_t most_differences = 64;
     bool allow_vacuous = false;
+    /// Where both sides list their spikes, those of a timestep must come in the same order too.
+    bool order = false;
     std::vector<Mask> masks;
     std::vector<std::string>
         fields;  ///< compare only these ("spike" among them); empty: all that both show
