@@ -12,9 +12,9 @@
 #include <optional>
 
 #include "command_line.hpp"
+#include "core_session.hpp"
 #include "experiment.hpp"
 #include "spikelock/base/text.hpp"
-#include "spikelock/sim/builder.hpp"
 #include "spikelock/sim/dut_source.hpp"
 
 namespace spikelock::app {
@@ -22,15 +22,11 @@ namespace spikelock::app {
 using nlohmann::ordered_json;
 
 namespace {
-struct CheckOptions {
-    std::string manifest;
-    std::vector<std::string> set;
+struct CheckOptions : CoreOptions {
     std::uint64_t steps = 1;
     std::uint32_t neurons = 0;
     std::uint32_t axons = 0;
     std::uint32_t show = 8;
-    bool rebuild = false;
-    bool json = false;
 };
 
 /// What `init` left open: names that start with FILL_IN, outside comments.
@@ -276,7 +272,7 @@ void print_json(const manifest::Manifest& m, const sim::DutSource& core,
 }
 
 int check(const CheckOptions& o, Console& console) {
-    Result<manifest::Manifest> loaded = manifest::load_manifest(o.manifest, o.set);
+    Result<manifest::Manifest> loaded = load_core(o);
     if (!loaded) return console.fail(loaded.error());
     manifest::Manifest& m = *loaded;
     if (Status filled = all_filled_in(o.manifest); !filled) return console.fail(filled.error());
@@ -287,17 +283,9 @@ int check(const CheckOptions& o, Console& console) {
         if (!read) return console.fail(read.error());
         experiment = std::move(*read);
     }
-    sim::BuildOptions build;
-    build.cache_dir = console.cache_dir;
-    build.force = o.rebuild;
-    if (experiment) build.network = &experiment->network;
-    build.stop = console.stop;
-    build.log = [&](const std::string& line) { console.step(line); };
-    Result<sim::BuiltHost> host = sim::build_host(m, build);
-    if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
+    const Result<sim::BuiltHost> host =
+        build_core(m, experiment ? &experiment->network : nullptr, 0, o, console);
     if (!host) return console.fail(host.error());
-    if (console.verbose)
-        for (const std::string& warning : host->warnings) console.step(warning);
     Result<manifest::SignalTable> signals = sim::list_signals(*host, m);
     if (!signals) return console.fail(signals.error());
 
@@ -332,13 +320,7 @@ int check(const CheckOptions& o, Console& console) {
         if (Status good = network.check(); !good)
             return console.fail({good.error().code, good.error().message, o.manifest});
     }
-    sim::DutOptions options;
-    options.power_on_seed = m.power_on_seed;
-    options.stop = console.stop;
-    if (console.verbose)
-        options.log = [&](const std::string& line) { console.step("core prints: " + line); };
-    Result<std::unique_ptr<sim::DutSource>> dut =
-        sim::DutSource::create(*host, m, network, options);
+    Result<std::unique_ptr<sim::DutSource>> dut = start_core(*host, m, network, 0, o, console);
     if (!dut) return console.fail(dut.error());
     sim::DutSource& core = **dut;
 
@@ -380,8 +362,7 @@ void add_check(CLI::App& app, int& exit_code, Console& console) {
     auto o = std::make_shared<CheckOptions>();  // shared by the parser and the callback
     auto* cmd = app.add_subcommand(
         "check", "Build, start, load and step a core, and show what is read; compare nothing");
-    cmd->add_option("manifest", o->manifest, "Core manifest (cosim.toml)")->required();
-    cmd->add_option("--set", o->set, "Override a manifest key");
+    add_manifest_options(*cmd, *o, console);
     cmd->add_option("--steps", o->steps, "Timesteps of the stimulus (default 1)")
         ->check(CLI::Range(1, 100000));
     cmd->add_option("--neurons", o->neurons, "Without [network]: neurons that the core has")
@@ -389,10 +370,6 @@ void add_check(CLI::App& app, int& exit_code, Console& console) {
     cmd->add_option("--axons", o->axons, "Without [network]: inputs that the core has")
         ->check(CLI::Range(0, 1 << 20));
     cmd->add_option("--show", o->show, "Neurons to show of each field (default 8)");
-    cmd->add_flag("--rebuild", o->rebuild, "Build even if cached");
-    cmd->add_flag("--json", o->json, "Print JSON");
-    cmd->add_flag("-q,--quiet", console.quiet, "No progress");
-    cmd->add_flag("-v,--verbose", console.verbose, "Warnings of the build, what the core prints");
     cmd->callback([=, &exit_code, &console] { exit_code = check(*o, console); });
 }
 

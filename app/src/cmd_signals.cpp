@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
+#include "core_session.hpp"
 #include "spikelock/base/text.hpp"
 #include "spikelock/manifest/manifest.hpp"
 #include "spikelock/sim/elaborate.hpp"
@@ -107,10 +108,7 @@ void print_json(const sim::Design& design, const Groups& groups, std::ostream& o
 int signals(const SignalsOptions& o, Console& console) {
     Result<manifest::Manifest> m = manifest::load_manifest(o.manifest, o.set);
     if (!m) return console.fail(m.error());
-    sim::ElaborateOptions options = sim::elaborate_options(*m);
-    options.temp_folder = fs::temp_directory_path().string();
-    options.stop = console.stop;
-    Result<sim::Design> design = sim::elaborate(options);
+    const Result<sim::Design> design = elaborate_core(*m, console);
     if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
     if (!design) return console.fail(design.error());
 
