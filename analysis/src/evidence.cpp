@@ -7,6 +7,29 @@
 
 namespace spikelock::analysis::detail {
 
+Status check_windows(const DivergenceReport& report, std::uint32_t neurons) {
+    for (const trace::ExecutionTrace* window : {&report.expected_window, &report.actual_window}) {
+        if (window->n_neurons() != neurons)
+            return Error{Errc::Mismatch,
+                         "network and report must have the same number of neurons, network " +
+                             std::to_string(neurons) + ", report " +
+                             std::to_string(window->n_neurons()),
+                         {}};
+        if (!window->holds(report.place.timestep))
+            return Error{Errc::Mismatch,
+                         "the report's windows do not hold its timestep " +
+                             std::to_string(report.place.timestep),
+                         {}};
+        for (const trace::FieldSpec& field : window->shape().fields)
+            if (field.is_float)
+                return Error{Errc::Unsupported,
+                             "field '" + field.name +
+                                 "' is float64: only the integer model can be recomputed",
+                             {}};
+    }
+    return {};
+}
+
 namespace {
 constexpr std::array<std::string_view, 4> kFields{"i_syn", "u", "v", "refr"};
 }

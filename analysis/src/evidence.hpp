@@ -15,6 +15,10 @@
 
 namespace spikelock::analysis::detail {
 
+/// Whether the windows of a report can be judged by a network's golden.
+/// @errors as explain_divergence()
+Status check_windows(const DivergenceReport& report, std::uint32_t neurons);
+
 /// A way to depart from docs/model.md.
 struct Alternative {
     std::string id;

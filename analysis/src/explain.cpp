@@ -614,26 +614,8 @@ Result<Explanation> explain_divergence(const Connectivity& connectivity,
                                        const trace::Stimulus* stimulus,
                                        const DivergenceReport& report,
                                        const ExplainOptions& options) {
-    const std::uint32_t neurons = connectivity.network().n_neurons();
-    for (const trace::ExecutionTrace* window : {&report.expected_window, &report.actual_window}) {
-        if (window->n_neurons() != neurons)
-            return Error{Errc::Mismatch,
-                         "network and report must have the same number of neurons, network " +
-                             std::to_string(neurons) + ", report " +
-                             std::to_string(window->n_neurons()),
-                         {}};
-        if (!window->holds(report.place.timestep))
-            return Error{Errc::Mismatch,
-                         "the report's windows do not hold its timestep " +
-                             std::to_string(report.place.timestep),
-                         {}};
-        for (const trace::FieldSpec& field : window->shape().fields)
-            if (field.is_float)
-                return Error{Errc::Unsupported,
-                             "field '" + field.name +
-                                 "' is float64: only the integer model can be recomputed",
-                             {}};
-    }
+    if (Status good = detail::check_windows(report, connectivity.network().n_neurons()); !good)
+        return good.error();
     return Explainer(connectivity, stimulus, report, options).explain();
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "noise_fit.hpp"
 #include "options.hpp"
 #include "spikelock/trace/block_compare.hpp"
 #include "step_judge.hpp"
@@ -59,6 +60,7 @@ public:
     Search(const Network& start, const trace::Stimulus& stimulus, const trace::ExecutionTrace& core,
            const FitOptions& options)
         : start_(start),
+          stimulus_(stimulus),
           core_(core),
           settings_(options),
           options_(start, options.description),
@@ -105,6 +107,8 @@ private:
     /// wrong.
     void follow(const std::string& phase);
     std::uint64_t steps_to_judge() const;
+    void find_registers();
+    std::vector<Choice> with_noise(const Choice& choice, std::uint64_t steps);
     std::vector<FitCandidate> best();
     std::vector<State> ranked() const;
     std::vector<State> front(std::size_t width) const;
@@ -129,6 +133,7 @@ private:
     }
 
     const Network& start_;
+    const trace::Stimulus& stimulus_;
     const trace::ExecutionTrace& core_;
     const FitOptions& settings_;
     Options options_;
@@ -138,6 +143,8 @@ private:
     bool plain_ = true;  ///< every recorded value is valid
     std::map<Choice, std::optional<Score>, Before> known_;
     std::vector<Choice> explaining_;
+    std::optional<detail::Timeline> timeline_;  ///< once registers were looked for
+    std::vector<FoundRegister> registers_;
     std::vector<Choice> followed_;  ///< that predict the most, first the best
     std::uint64_t tried_ = 0;
     Score best_;
@@ -169,9 +176,7 @@ std::optional<Score> Search::evaluate(const Choice& choice) {
 
 Score Search::compare(trace::StepSource& source) const {
     const trace::Shape& shape = source.shape();
-    std::vector<int> fields;  // of the candidate, by field of the recording; -1: not shown
-    for (const trace::FieldSpec& field : core_.shape().fields)
-        fields.push_back(shape.field_index(field.name));
+    const std::vector<int> fields = detail::fields_of(shape, core_.shape());
     auto* const taker = core_.shape().order ? dynamic_cast<trace::OrderTaker*>(&source) : nullptr;
     for (const trace::StimulusBlock& block : blocks_) {
         // A current that does not fit acc_bits cannot be what the core was given.
@@ -235,8 +240,8 @@ std::optional<Score> Search::compare_row(const trace::BlockView& block, const tr
     for (std::uint32_t n = 0; n < core_.n_neurons(); ++n) {
         const std::size_t at = std::size_t{row} * core_.n_neurons() + n;
         for (std::size_t f = 0; f < fields.size(); ++f) {
-            if (!plain_ && !core_.valid(f, t, n)) continue;
-            std::int64_t value = 0;  // u without CUBA neurons, refr without refractory periods
+            if (fields[f] == detail::kUnknown || (!plain_ && !core_.valid(f, t, n))) continue;
+            std::int64_t value = 0;
             if (fields[f] >= 0) {
                 const auto other = static_cast<std::size_t>(fields[f]);
                 const trace::FieldSpec& spec = shape.fields[other];
@@ -342,9 +347,75 @@ std::uint64_t Search::steps_to_judge() const {
     return steps;
 }
 
+/// Reads off the core which registers could give noise.
+void Search::find_registers() {
+    timeline_ = detail::Timeline::of(stimulus_, core_.n_steps(), core_.n_neurons());
+    if (!settings_.registers) return;
+    const auto observed = settings_.registers();
+    if (!observed) {
+        error_ = observed.error();
+        return;
+    }
+    for (const ObservedRegister& one : *observed)
+        for (golden::Noise& noise : detail::identify(one, *timeline_))
+            registers_.push_back({one.name, std::move(noise)});
+}
+
+/// A description with the noise that explains best what it leaves unexplained.
+std::vector<Choice> Search::with_noise(const Choice& choice, std::uint64_t steps) {
+    constexpr std::size_t kMost = 40'000;      // residuals
+    constexpr std::size_t kMostCommon = 3000;  // likewise, for each of many registers
+    const Result<Made> made = options_.make(choice);
+    if (!made || made->description.semantics == golden::Semantics::Event) return {};
+    auto source = options_.described_source(*made);
+    if (!source) return {};
+    std::vector<detail::Residual> residuals;
+    const auto look = [&](const detail::StepJudge::Prediction& p) {
+        for (std::uint32_t n = 0; n < core_.n_neurons(); ++n)
+            if (judge_.spikes_agree(p, n))
+                if (const auto error = judge_.error_of_v(p, n))
+                    residuals.push_back({p.timestep, n, *error});
+        return residuals.size() < kMost;
+    };
+    if (!judge_.follow(**source, 0, steps, look) || residuals.empty()) return {};
+    const golden::LeakRule& leak = made->description.leak;
+    const int leak_bits =
+        leak.rounding == golden::Round::Stochastic ? 0
+        : leak.kind == golden::LeakKind::Multiply  ? leak.frac
+        : leak.kind == golden::LeakKind::Shift && leak.amount == golden::Param::network()
+            ? static_cast<int>(std::min(made->neurons[0].leak, 31U))
+            : 0;
+    std::vector<golden::Noise> candidates;
+    for (const FoundRegister& found : registers_) candidates.push_back(found.noise);
+    const bool guess = candidates.empty();
+    if (guess) candidates = detail::common_registers();
+    if (guess && residuals.size() > kMostCommon) residuals.resize(kMostCommon);
+    std::vector<detail::NoiseParts> all;
+    for (const golden::Noise& candidate : candidates) {
+        if (out_of_time()) break;
+        if (auto parts = detail::parts_of(residuals, candidate, *timeline_, leak_bits))
+            all.push_back(std::move(*parts));
+    }
+    std::ranges::stable_sort(all, std::greater<>{}, &detail::NoiseParts::explained);
+    std::vector<Choice> better;
+    for (std::size_t i = 0; i < std::min<std::size_t>(all.size(), 4); ++i) {
+        std::vector<golden::Noise> noise = made->description.noise;
+        noise.insert(noise.end(), all[i].parts.begin(), all[i].parts.end());
+        Choice next = choice;
+        next[options_.noise_option()] = options_.add_noise(noise);
+        better.push_back(next);
+        // Likewise an offset may make up for another option.
+        for (golden::Noise& n : noise) n.offset = 0;
+        next[options_.noise_option()] = options_.add_noise(noise);
+        better.push_back(std::move(next));
+    }
+    return better;
+}
+
 void Search::follow(const std::string& phase) {
     struct Node {
         std::uint64_t cost;
+        std::uint64_t wrong;
         Choice choice;
         bool expanded = false;
         bool operator<(const Node& other) const {
@@ -355,6 +426,7 @@ void Search::follow(const std::string& phase) {
     constexpr std::uint64_t kNoBound = ~std::uint64_t{0};
     constexpr int kPatience = 4;  // descriptions gone on from without getting better
     std::uint64_t steps = steps_to_judge();
+    int noise_rounds = 3;
     std::vector<Node> nodes;
     std::set<Choice, Before> seen;
     const auto judge = [&](const Choice& choice, std::uint64_t bound) {
@@ -365,7 +437,7 @@ void Search::follow(const std::string& phase) {
         if (!source) return;
         ++tried_;
         if (const auto cost = judge_.cost(**source, 0, steps, bound))
-            nodes.push_back({cost->cost, choice});
+            nodes.push_back({cost->cost, cost->wrong, choice});
     };
     judge(options_.none(), kNoBound);
     for (const State& state : front(3)) judge(state.choice, kNoBound);
@@ -387,8 +459,28 @@ void Search::follow(const std::string& phase) {
             patience = kPatience;
             continue;
         }
+        const auto better = [&] {
+            return std::ranges::any_of(nodes, [&](const Node& n) { return n.cost < best; });
+        };
+        // Nothing has made it better. Much that is wrong all over may be noise.
+        if (patience < kPatience && noise_rounds > 0 &&
+            nodes[0].wrong * 8 >= steps * core_.n_neurons()) {
+            --noise_rounds;
+            if (!timeline_) find_registers();
+            if (error_) return;
+            // The start too: changes may have made up for what noise adds on average.
+            std::vector<Choice> bases{options_.none()};
+            for (std::size_t i = 0; i < std::min<std::size_t>(nodes.size(), 3); ++i)
+                bases.push_back(nodes[i].choice);
+            for (const Choice& base : bases)
+                for (const Choice& choice : with_noise(base, steps)) judge(choice, kNoBound);
+            if (better()) {
+                patience = kPatience;
+                continue;
+            }
+        }
         const auto next = std::ranges::find(nodes, false, &Node::expanded);
-        if (next == nodes.end()) return;
+        if (next == nodes.end()) break;
         next->expanded = true;
         const Choice from = next->choice;
         const std::uint64_t bound = next->cost + next->cost / 8;
@@ -399,9 +491,7 @@ void Search::follow(const std::string& phase) {
                 settings_.progress(
                     {phase, i + 1, all.size(), updates_of(best_), updates_of({0, 0, 0, true})});
         }
-        const bool better =
-            std::ranges::any_of(nodes, [&](const Node& n) { return n.cost < best; });
-        patience = better ? kPatience : patience - 1;
+        patience = better() ? kPatience : patience - 1;
     }
     // What gets far here is where the other searches go on from.
     std::ranges::stable_sort(nodes, std::less<>{});
@@ -587,6 +677,7 @@ Result<FitReport> Search::run() {
         }
     }
     if (stopped()) return Error{Errc::Interrupted, "stopped by the user", {}};
+    if (error_) return *error_;
     finish(report);
     if (stopped()) return Error{Errc::Interrupted, "stopped by the user", {}};
     if (report.explanations.empty()) report.best = best();
@@ -595,6 +686,7 @@ Result<FitReport> Search::run() {
         report.singles += n_changes(choice) == 1;
         report.pairs += n_changes(choice) == 2;
     }
+    report.registers = registers_;
     report.tried = tried_;
     report.complete = complete_;
     report.seconds = seconds();

@@ -354,15 +354,14 @@ std::string render(const Explanation& explanation, const RenderOptions& options)
     }
     if (explanation.hypotheses.empty()) {
         text += "  " +
-                folded(fmt::format("none of {} known ways to depart from docs/model.md gives "
-                                   "the actual value",
-                                   explanation.alternatives),
+                folded(fmt::format("none of {} {} gives the actual value", explanation.alternatives,
+                                   explanation.ways),
                        2, 4, width) +
                 "\n";
     } else {
-        text += style.bold("hypotheses") +
-                fmt::format(" ({} ways to depart tried; these give the actual value)\n",
-                            explanation.alternatives);
+        text +=
+            style.bold("hypotheses") + fmt::format(" ({} {} tried; these give the actual value)\n",
+                                                   explanation.alternatives, explanation.ways);
         std::size_t number = 0;
         for (const Hypothesis& hypothesis : explanation.hypotheses) {
             text +=

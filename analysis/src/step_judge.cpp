@@ -21,6 +21,16 @@ std::vector<trace::TakenEvent> order_of(const trace::ExecutionTrace& core, std::
     return taken;
 }
 
+std::vector<int> fields_of(const trace::Shape& golden, const trace::Shape& recording) {
+    std::vector<int> fields;
+    for (const trace::FieldSpec& field : recording.fields) {
+        const int found = golden.field_index(field.name);
+        const bool zero = field.name == "u" || field.name == "refr";
+        fields.push_back(found >= 0 ? found : zero ? kAlwaysZero : kUnknown);
+    }
+    return fields;
+}
+
 StepJudge::StepJudge(const trace::Stimulus& stimulus, const trace::ExecutionTrace& core)
     : stimulus_(stimulus),
       core_(core),
@@ -39,7 +49,7 @@ const trace::StimulusBlock& StepJudge::input(std::uint64_t timestep) {
 
 std::int64_t StepJudge::predicted(const Prediction& p, std::size_t field,
                                   std::uint32_t neuron) const {
-    if (fields_[field] < 0) return 0;  // u without CUBA neurons, refr without refractory periods
+    if (fields_[field] < 0) return 0;
     const auto f = static_cast<std::size_t>(fields_[field]);
     const trace::FieldSpec& spec = p.shape->fields[f];
     return load(&p.block->fields[f][std::size_t{neuron} * static_cast<std::size_t>(spec.bytes)],
@@ -65,7 +75,8 @@ std::optional<std::int64_t> StepJudge::error_of_v(const Prediction& p, std::uint
 bool StepJudge::right(const Prediction& p, std::uint32_t n) const {
     if (!core_.valid(p.timestep)) return true;
     for (std::size_t f = 0; f < core_.shape().fields.size(); ++f)
-        if (core_.valid(f, p.timestep, n) && core_.raw(f, p.timestep, n) != predicted(p, f, n))
+        if (fields_[f] != kUnknown && core_.valid(f, p.timestep, n) &&
+            core_.raw(f, p.timestep, n) != predicted(p, f, n))
             return false;
     return spikes_agree(p, n);
 }
@@ -99,9 +110,7 @@ Status StepJudge::correct(golden::DescribedSource& source, std::uint64_t timeste
 Status StepJudge::follow(golden::DescribedSource& source, std::uint64_t first, std::uint64_t count,
                          const std::function<bool(const Prediction&)>& look) {
     source.trust_order();
-    fields_.clear();
-    for (const trace::FieldSpec& field : core_.shape().fields)
-        fields_.push_back(source.shape().field_index(field.name));
+    fields_ = fields_of(source.shape(), core_.shape());
     if (first > core_.first_step())
         if (Status set = correct(source, first - 1, nullptr); !set) return set;
     auto* const taker = core_.shape().order ? dynamic_cast<trace::OrderTaker*>(&source) : nullptr;

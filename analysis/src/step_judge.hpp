@@ -66,8 +66,7 @@ private:
     const trace::ExecutionTrace& core_;
     trace::BlockView view_;
     int v_field_ = -1;
-    std::vector<int> fields_;  ///< of the source that is followed, by field of the recording; -1:
-                               ///< it does not have it
+    std::vector<int> fields_;  ///< as fields_of()
     std::uint64_t first_input_ = 0;
     std::vector<trace::StimulusBlock> inputs_;  ///< of single timesteps from first_input_ on
     std::vector<std::int64_t> values_;
@@ -75,6 +74,12 @@ private:
 
 /// The order in which the core took the events of a timestep, with steps counted from it.
 std::vector<trace::TakenEvent> order_of(const trace::ExecutionTrace& core, std::uint64_t timestep);
+
+/// Fields of a golden by field of a recording. kAlwaysZero: the golden does not have what is then 0
+/// (u without CUBA neurons, refr without refractory periods); kUnknown: it knows nothing of it.
+std::vector<int> fields_of(const trace::Shape& golden, const trace::Shape& recording);
+inline constexpr int kAlwaysZero = -1;
+inline constexpr int kUnknown = -2;
 
 /// An element of a field as it is stored. @pre not a float64
 std::int64_t load(const std::byte* from, const trace::FieldSpec& field);

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
+#include "core_session.hpp"
 #include "experiment.hpp"
 #include "spikelock/analysis/connectivity.hpp"
 #include "spikelock/analysis/divergence.hpp"
@@ -22,8 +23,6 @@
 #include "spikelock/golden/golden_source.hpp"
 #include "spikelock/golden/network_json.hpp"
 #include "spikelock/manifest/plan.hpp"
-#include "spikelock/sim/builder.hpp"
-#include "spikelock/sim/dut_source.hpp"
 
 namespace spikelock::app {
 
@@ -32,18 +31,11 @@ using analysis::FitCandidate;
 using analysis::FitReport;
 using nlohmann::ordered_json;
 
-struct FitRunOptions {
-    std::string manifest;
-    std::vector<std::string> set;
-    std::optional<std::uint64_t> seed;
-    std::optional<std::uint64_t> power_on_seed;
+struct FitRunOptions : CoreOptions {
     std::string stimulus = "random";
     std::uint64_t steps = 2048;
-    std::string fault;
     double limit_s = 120.0;
-    double wall_limit_s = 20.0;
     std::string save;
-    bool json = false;
 };
 
 constexpr std::uint64_t kSampleSteps = 128;
@@ -178,6 +170,61 @@ Result<trace::ExecutionTrace> record(trace::StepSource& source, const trace::Sti
         result.samples().push_back(sample);
     }
     return result;
+}
+
+/// Registers that may be shift registers: scalars inside the core that are assigned, of 3 to 32
+/// bits. Ports and counters are none.
+Result<std::vector<sim::Variable>> possible_registers(const manifest::Manifest& m,
+                                                      const Console& console) {
+    constexpr std::size_t kMost = 64;
+    const Result<sim::Design> design = elaborate_core(m, console);
+    if (!design) return design.error();
+    std::vector<sim::Variable> found;
+    for (const sim::Variable& v : design->signals)
+        if (v.kind == sim::Variable::Kind::Signal && !v.is_array && v.copies == 1 && v.bits >= 3 &&
+            v.bits <= 32 && v.written && !v.counts && found.size() < kMost)
+            found.push_back(v);
+    return found;
+}
+
+/// What such registers hold at the end of each timestep: the core is built once more so that it
+/// shows them, and runs over the same stimulus.
+Result<std::vector<analysis::ObservedRegister>> observe_registers(
+    const manifest::Manifest& m, const golden::Network& net, const trace::Stimulus& stimulus,
+    std::uint64_t steps, std::uint32_t fault, const CoreOptions& o, const Console& console) {
+    const Result<std::vector<sim::Variable>> found = possible_registers(m, console);
+    if (!found) return found.error();
+    std::vector<analysis::ObservedRegister> registers;
+    if (found->empty()) return registers;
+    manifest::Manifest wider = m;
+    for (std::size_t k = 0; k < found->size(); ++k) {
+        manifest::ObserveSpec spec;
+        spec.field = fmt::format("register{}", k);
+        Result<manifest::Expression> value = manifest::Expression::parse((*found)[k].name, "fit");
+        if (!value) return value.error();
+        spec.value = std::move(*value);
+        spec.bits = (*found)[k].bits;
+        spec.is_signed = false;
+        spec.where = "fit";
+        wider.observe.push_back(std::move(spec));
+    }
+    const Result<sim::BuiltHost> host = build_core(wider, &net, fault, o, console);
+    if (!host) return host.error();
+    const auto dut = start_core(*host, wider, net, fault, o, console);
+    if (!dut) return dut.error();
+    std::optional<trace::SourceEnd> end;
+    const auto recorded = record(**dut, stimulus, steps, console, "registers", end);
+    if (!recorded) return recorded.error();
+    for (std::size_t k = 0; k < found->size(); ++k) {
+        const int field = recorded->shape().field_index(fmt::format("register{}", k));
+        if (field < 0) continue;
+        analysis::ObservedRegister one{(*found)[k].name, static_cast<int>((*found)[k].bits), {}};
+        for (std::uint64_t t = 0; t < recorded->n_steps(); ++t)
+            one.values.push_back(
+                static_cast<std::uint64_t>(recorded->raw(static_cast<std::size_t>(field), t, 0)));
+        registers.push_back(std::move(one));
+    }
+    return registers;
 }
 
 /// "9, 12..32": numbers in a row are drawn together.
@@ -345,6 +392,14 @@ void print_written(const Written& w, bool nir, std::ostream& out) {
     for (const std::string& note : w.notes) fmt::print(out, "     note: {}\n", note);
 }
 
+/// A shift register in the words of docs/golden.md section 9.
+std::string text_of(const golden::Noise& noise) {
+    golden::Description d;
+    d.noise = {noise};
+    const std::string list = golden::value_text(d, "noise");
+    return list.substr(2, list.size() - 4);
+}
+
 double percent(std::uint64_t part, std::uint64_t whole) {
     return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }
@@ -429,45 +484,19 @@ bool alive(const trace::ExecutionTrace& core) {
 }
 
 int fit(const FitRunOptions& o, Console& console) {
-    std::vector<std::string> overrides = o.set;
-    if (o.seed) overrides.push_back("stimulus.seed=" + std::to_string(*o.seed));
-    if (o.power_on_seed) overrides.push_back("power_on_seed=" + std::to_string(*o.power_on_seed));
-    Result<manifest::Manifest> loaded = manifest::load_manifest(o.manifest, overrides);
+    const Result<manifest::Manifest> loaded = load_core(o);
     if (!loaded) return console.fail(loaded.error());
     const manifest::Manifest& m = *loaded;
-    std::uint32_t fault = 0;
-    if (!o.fault.empty() && o.fault != "none") {
-        std::vector<std::string> names;
-        for (const auto& f : m.faults) {
-            if (f.name == o.fault) fault = f.id;
-            names.push_back(f.name);
-        }
-        if (fault == 0)
-            return console.fail({Errc::NotFound,
-                                 "no fault '" + o.fault + "'" + did_you_mean(o.fault, names),
-                                 m.path});
-    }
+    const Result<std::uint32_t> fault = fault_of(m, o);
+    if (!fault) return console.fail(fault.error());
     Result<Experiment> experiment = load_experiment(m);
     if (!experiment) return console.fail(experiment.error());
     const Experiment& e = *experiment;
 
-    sim::BuildOptions build;
-    build.cache_dir = console.cache_dir;
-    build.faults = fault != 0;
-    build.stop = console.stop;
-    build.log = [&](const std::string& line) { console.step(line); };
-    Result<sim::BuiltHost> host = sim::build_host(m, build);
-    if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
+    const Result<sim::BuiltHost> host = build_core(m, &e.network, *fault, o, console);
     if (!host) return console.fail(host.error());
-    sim::DutOptions dut_options;
-    dut_options.power_on_seed = m.power_on_seed;
-    dut_options.fault = fault;
-    dut_options.wall_limit_s = o.wall_limit_s;
-    dut_options.stop = console.stop;
-    if (console.verbose)
-        dut_options.log = [&](const std::string& line) { console.step("core prints: " + line); };
-    Result<std::unique_ptr<sim::DutSource>> dut =
-        sim::DutSource::create(*host, m, e.network, dut_options);
+    const Result<std::unique_ptr<sim::DutSource>> dut =
+        start_core(*host, m, e.network, *fault, o, console);
     if (!dut) return console.fail(dut.error());
     const trace::Shape shape = (*dut)->shape();
 
@@ -495,6 +524,15 @@ int fit(const FitRunOptions& o, Console& console) {
     options.stop = console.stop;
     std::string phase;
     std::unique_ptr<ProgressBar> bar;
+    options.registers = [&]() -> Result<std::vector<analysis::ObservedRegister>> {
+        if (bar) bar->clear();
+        auto observed =
+            observe_registers(m, e.network, stimulus, core->n_steps(), *fault, o, console);
+        if (observed || observed.error().code == Errc::Interrupted) return observed;
+        notes.push_back("the core's registers cannot be seen, those in common use were tried: " +
+                        observed.error().text());
+        return std::vector<analysis::ObservedRegister>{};
+    };
     options.progress = [&](const analysis::FitProgress& p) {
         if (!bar || p.phase != phase) {
             if (bar) bar->clear();
@@ -552,9 +590,7 @@ int fit(const FitRunOptions& o, Console& console) {
             percent(r.best[0].predicted, r.best[0].judged), with_commas(r.best[0].timestep),
             with_commas(r.steps));
     }
-    std::string reproduce = console.command_line;
-    if (!o.seed) reproduce += " --seed " + std::to_string(m.stimulus.seed);
-    if (!o.power_on_seed) reproduce += " --power-on-seed " + std::to_string(m.power_on_seed);
+    const std::string reproduce = reproduce_line(m, o, console);
     const int code = idle ? 3 : explained ? 0 : 1;
     const Writer writer(m, e, (*dut)->signals());
     if (o.json) {
@@ -574,6 +610,9 @@ int fit(const FitRunOptions& o, Console& console) {
         j["start"] = to_object(r.start, {}, shape);
         j["explanations"] = list(r.explanations);
         j["best"] = list(r.best);
+        j["registers"] = ordered_json::array();
+        for (const analysis::FoundRegister& found : r.registers)
+            j["registers"].push_back({{"name", found.name}, {"text", text_of(found.noise)}});
         j["unused"] = r.unused;
         j["tried"] = r.tried;
         j["singles"] = r.singles;
@@ -598,6 +637,8 @@ int fit(const FitRunOptions& o, Console& console) {
                     << analysis::render(*best.divergence, render) << "\n";
         if (best.explanation) console.out << analysis::render(*best.explanation, render) << "\n";
     }
+    for (const analysis::FoundRegister& found : r.registers)
+        fmt::print(console.out, "shift register: {} ({})\n", found.name, text_of(found.noise));
     if (!r.unused.empty())
         fmt::print(console.out, "not used by this network: {}\n", fmt::join(r.unused, ", "));
     for (const std::string& note : notes) fmt::print(console.out, "{}\n", note);
@@ -615,25 +656,15 @@ void add_fit(CLI::App& app, int& exit_code, Console& console) {
     auto o = std::make_shared<FitRunOptions>();  // shared by the parser and the callback
     auto* cmd = app.add_subcommand(
         "fit", "Search the descriptions of the arithmetic that reproduce what a core does");
-    cmd->add_option("manifest", o->manifest, "Core manifest (cosim.toml)")->required();
-    cmd->add_option("--set", o->set, "Override a manifest key: --set core.parameters.Neurons=64");
+    add_core_options(*cmd, *o, console);
     cmd->add_option("--stimulus", o->stimulus,
                     "random (default): several densities; manifest: its [stimulus]")
         ->check(CLI::IsMember({"random", "manifest"}));
     cmd->add_option("--steps", o->steps, "Timesteps to record (default 2048)")
         ->check(CLI::PositiveNumber);
-    cmd->add_option("--seed", o->seed, "Seed of stimulus and pacing");
-    cmd->add_option("--power-on-seed", o->power_on_seed,
-                    "Seed of what no reset touches in the core");
-    cmd->add_option("--fault", o->fault, "Inject a fault into the core (build with FAULTS)");
     cmd->add_option("--limit-s", o->limit_s, "Seconds to search (default 120)")
         ->check(CLI::PositiveNumber);
-    cmd->add_option("--wall-limit-s", o->wall_limit_s,
-                    "Seconds without a clock before the core counts as hung");
     cmd->add_option("--save", o->save, "Write the network under the first description, as JSON");
-    cmd->add_flag("--json", o->json, "Print one JSON object instead of text");
-    cmd->add_flag("-q,--quiet", console.quiet, "No progress");
-    cmd->add_flag("-v,--verbose", console.verbose, "Show what the core prints");
     cmd->callback([=, &exit_code, &console] { exit_code = fit(*o, console); });
 }
 

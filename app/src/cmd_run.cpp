@@ -11,17 +11,17 @@
 
 #include "answers.hpp"
 #include "command_line.hpp"
+#include "core_session.hpp"
 #include "experiment.hpp"
 #include "recorder.hpp"
 #include "report.hpp"
 #include "spikelock/analysis/connectivity.hpp"
+#include "spikelock/analysis/option_hypotheses.hpp"
 #include "spikelock/analysis/render.hpp"
 #include "spikelock/base/hash.hpp"
 #include "spikelock/base/text.hpp"
 #include "spikelock/golden/golden_source.hpp"
 #include "spikelock/golden/network_json.hpp"
-#include "spikelock/sim/builder.hpp"
-#include "spikelock/sim/dut_source.hpp"
 #include "spikelock/sim/user_golden.hpp"
 #include "spikelock/trace/trace_writer.hpp"
 
@@ -31,14 +31,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct RunOptions {
-    std::string manifest;
-    std::vector<std::string> set;
-    std::optional<std::uint64_t> seed;
-    std::optional<std::uint64_t> power_on_seed;
+struct RunOptions : CoreOptions {
     std::uint64_t samples = 0;
     std::uint64_t steps = 0;
-    std::string fault;
     bool list_faults = false;
     std::string record;
     bool no_record = false;
@@ -47,15 +42,10 @@ struct RunOptions {
     std::vector<std::string> masks;
     std::uint64_t collect = 1;
     bool allow_vacuous = false;
-    bool rebuild = false;
-    bool json = false;
     std::uint32_t depth = 1;
     std::string dot;
     std::string kernel = "auto";
-    double wall_limit_s = 20.0;
-    std::vector<std::string> plusargs;
     std::uint32_t block_steps = 0;
-    std::string coverage;
 };
 
 int list_faults(const manifest::Manifest& m, const RunOptions& o, const Console& console) {
@@ -71,20 +61,6 @@ int list_faults(const manifest::Manifest& m, const RunOptions& o, const Console&
     for (const auto& fault : m.faults)
         fmt::print(console.out, "{:<26} {}\n", fault.name, fault.description);
     return 0;
-}
-
-Result<const manifest::FaultSpec*> find_fault(const manifest::Manifest& m,
-                                              const std::string& name) {
-    std::vector<std::string> names;
-    for (const auto& fault : m.faults) {
-        if (fault.name == name) return &fault;
-        names.push_back(fault.name);
-    }
-    if (names.empty())
-        return Error{Errc::NotFound, "this core has no injected faults (key core.faults)", m.path};
-    return Error{Errc::NotFound,
-                 "no fault '" + name + "'" + did_you_mean(name, names) + " See --list-faults.",
-                 m.core.faults};
 }
 
 std::string hash_text(const std::string& text) {
@@ -176,31 +152,51 @@ std::string provenance(const manifest::Manifest& m, const RunOptions& o, const E
     return j.dump();
 }
 
-/// The command as typed, with what it left to defaults that decide the run.
-std::string reproduce_line(const manifest::Manifest& m, const RunOptions& o,
-                           const Console& console) {
-    std::string line = console.command_line;
-    if (!o.seed) line += " --seed " + std::to_string(m.stimulus.seed);
-    if (!o.power_on_seed) line += " --power-on-seed " + std::to_string(m.power_on_seed);
-    return line;
+/// Hypotheses about the first divergence: changes to the equations of docs/model.md where those are
+/// the golden's, and changes of its description where none of them says it all.
+void explain(const manifest::Manifest& m, const Experiment& e,
+             const analysis::Connectivity& connectivity, Findings& findings) {
+    const auto failed = [&](const Error& error) {
+        findings.notes.push_back("no explanation: " + error.text());
+    };
+    if (!e.description) {
+        Result<analysis::Explanation> plain =
+            analysis::explain_divergence(connectivity, e.stimulus.get(), *findings.divergence);
+        if (!plain) return failed(plain.error());
+        findings.explanation = std::move(*plain);
+        if (m.golden.given() ||
+            std::ranges::any_of(findings.explanation->hypotheses, [](const auto& h) {
+                return h.whole && h.scope == analysis::Scope::Everywhere;
+            }))
+            return;
+    }
+    Result<analysis::Explanation> options = analysis::explain_by_options(
+        e.network, m.golden.description, *e.stimulus, *findings.divergence);
+    if (!options) return failed(options.error());
+    if (!findings.explanation) {
+        findings.explanation = std::move(*options);
+        return;
+    }
+    // Those that fit everything come before those that fit this once.
+    analysis::Explanation& all = *findings.explanation;
+    all.alternatives += options->alternatives;
+    std::erase_if(options->hypotheses,
+                  [](const auto& h) { return h.scope != analysis::Scope::Everywhere; });
+    all.hypotheses.insert(all.hypotheses.begin(), options->hypotheses.begin(),
+                          options->hypotheses.end());
 }
 
 int run(RunOptions& o, Console& console) {
-    std::vector<std::string> overrides = o.set;
-    if (o.seed) overrides.push_back("stimulus.seed=" + std::to_string(*o.seed));
-    if (o.power_on_seed) overrides.push_back("power_on_seed=" + std::to_string(*o.power_on_seed));
-    if (o.samples > 0) overrides.push_back("stimulus.max_samples=" + std::to_string(o.samples));
-    Result<manifest::Manifest> loaded = manifest::load_manifest(o.manifest, overrides);
+    std::vector<std::string> more;
+    if (o.samples > 0) more.push_back("stimulus.max_samples=" + std::to_string(o.samples));
+    Result<manifest::Manifest> loaded = load_core(o, more);
     if (!loaded) return console.fail(loaded.error());
     manifest::Manifest& m = *loaded;
     if (o.list_faults) return list_faults(m, o, console);
 
-    std::uint32_t fault = 0;
-    if (!o.fault.empty() && o.fault != "none") {
-        Result<const manifest::FaultSpec*> found = find_fault(m, o.fault);
-        if (!found) return console.fail(found.error());
-        fault = (*found)->id;
-    }
+    const Result<std::uint32_t> asked = fault_of(m, o);
+    if (!asked) return console.fail(asked.error());
+    const std::uint32_t fault = *asked;
     lockstep::Options options;
     for (const std::string& text : o.masks) {
         Result<lockstep::Mask> mask = parse_mask(text);
@@ -233,35 +229,14 @@ int run(RunOptions& o, Console& console) {
         with_commas(e.network.n_neurons()), with_commas(e.network.synapses.size()),
         with_commas(e.network.n_axons()), with_commas(e.stimulus->n_steps()),
         with_commas(e.stimulus->samples().size())));
-    sim::BuildOptions build;
-    build.cache_dir = console.cache_dir;
-    build.faults = fault != 0;
-    build.coverage = !o.coverage.empty();
-    build.force = o.rebuild;
-    build.network = &e.network;
-    build.stop = console.stop;
-    build.log = [&](const std::string& line) { console.step(line); };
-    Result<sim::BuiltHost> host = sim::build_host(m, build);
-    if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
+    const Result<sim::BuiltHost> host = build_core(m, &e.network, fault, o, console);
     if (!host) return console.fail(host.error());
-    if (console.verbose)
-        for (const std::string& warning : host->warnings) console.step(warning);
     console.step(fmt::format("core: {} ({}, {})", m.core.name,
                              host->cached ? "cached build" : "built in " + duration(host->seconds),
                              host->verilator));
 
-    sim::DutOptions dut_options;
-    dut_options.power_on_seed = m.power_on_seed;
-    dut_options.fault = fault;
-    if (!o.coverage.empty()) dut_options.coverage_file = fs::absolute(o.coverage).string();
-    for (const std::string& argument : o.plusargs)
-        dut_options.plusargs.push_back((argument.rfind('+', 0) == 0 ? "" : "+") + argument);
-    dut_options.wall_limit_s = o.wall_limit_s;
-    dut_options.stop = console.stop;
-    if (console.verbose)
-        dut_options.log = [&](const std::string& line) { console.step("core prints: " + line); };
     Result<std::unique_ptr<sim::DutSource>> dut =
-        sim::DutSource::create(*host, m, e.network, dut_options);
+        start_core(*host, m, e.network, fault, o, console);
     if (!dut) return console.fail(dut.error());
     sim::DutSource& core = **dut;
     if (core.words_loaded() > 0)
@@ -360,15 +335,7 @@ int run(RunOptions& o, Console& console) {
             findings.chain = std::move(*chain);
         else
             findings.notes.push_back("no causal chain: " + chain.error().text());
-        // Its hypotheses are changes to the equations of docs/model.md.
-        if (!e.description) {
-            Result<analysis::Explanation> explanation =
-                analysis::explain_divergence(connectivity, e.stimulus.get(), *findings.divergence);
-            if (explanation)
-                findings.explanation = std::move(*explanation);
-            else
-                findings.notes.push_back("no explanation: " + explanation.error().text());
-        }
+        explain(m, e, connectivity, findings);
         if (!o.dot.empty() && findings.chain) {
             std::ofstream file(o.dot);
             file << analysis::to_dot(*findings.chain);
@@ -435,14 +402,9 @@ void add_run(CLI::App& app, int& exit_code, Console& console) {
     auto o = std::make_shared<RunOptions>();  // shared by the parser and the callback
     auto* cmd = app.add_subcommand(
         "run", "Run golden and RTL in lockstep, compare everything, explain the first divergence");
-    cmd->add_option("manifest", o->manifest, "Core manifest (cosim.toml)")->required();
-    cmd->add_option("--set", o->set, "Override a manifest key: --set core.parameters.Neurons=64");
-    cmd->add_option("--seed", o->seed, "Seed of stimulus and pacing");
-    cmd->add_option("--power-on-seed", o->power_on_seed,
-                    "Seed of what no reset touches in the core");
+    add_core_options(*cmd, *o, console);
     cmd->add_option("--samples", o->samples, "Run only the first N samples of an image stimulus");
     cmd->add_option("--steps", o->steps, "Run at most N timesteps");
-    cmd->add_option("--fault", o->fault, "Inject a fault into the core (build with FAULTS)");
     cmd->add_flag("--list-faults", o->list_faults,
                   "List the faults that can be injected, and exit");
     cmd->add_option("--record", o->record, "Trace file (default spikelock-out/<core>.h5)");
@@ -461,16 +423,10 @@ void add_run(CLI::App& app, int& exit_code, Console& console) {
     cmd->add_option("--coverage", o->coverage,
                     "Count executed RTL lines and branches into FILE (for verilator_coverage)");
     cmd->add_option("--plusarg", o->plusargs, "Pass +ARG to the core");
-    cmd->add_option("--wall-limit-s", o->wall_limit_s,
-                    "Seconds without a clock before the core counts as hung");
     cmd->add_option("--kernel", o->kernel,
                     "Golden arithmetic: auto, scalar, generic, avx2, avx512");
     cmd->add_option("--block-steps", o->block_steps,
                     "Timesteps per block (default: 2 to 5 ms of work)");
-    cmd->add_flag("--rebuild", o->rebuild, "Build the core even if it is cached");
-    cmd->add_flag("--json", o->json, "Print one JSON object instead of text");
-    cmd->add_flag("-q,--quiet", console.quiet, "No progress");
-    cmd->add_flag("-v,--verbose", console.verbose, "Show warnings and what the core prints");
     cmd->callback([=, &exit_code, &console] { exit_code = run(*o, console); });
 }
 

@@ -2,7 +2,9 @@
 /* A golden model of your own, in C or C++: implement the functions below in one file, name it in
  * the manifest ([golden] cpp = "model.cpp"), and `spikelock run` compares the core with it instead
  * of with the built-in golden. The file is compiled by the tool, and runs in a process of its own:
- * it may crash or hang without harm. What it prints is shown by `run -v`; in C++ it may throw. */
+ * it may crash or hang without harm. What it prints is shown by `run -v`; in C++ it may throw.
+ * Its state is its own: nothing reads or sets it but reset(). After a divergence both sides go on
+ * from where they are (`run --collect N`); nothing brings a model back to the core's state. */
 #ifndef SPIKELOCK_GOLDEN_H
 #define SPIKELOCK_GOLDEN_H
 

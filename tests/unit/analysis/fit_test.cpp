@@ -9,6 +9,7 @@
 
 #include "simulator.hpp"
 #include "spikelock/base/random.hpp"
+#include "spikelock/golden/described_source.hpp"
 #include "spikelock/golden/golden_source.hpp"
 #include "spikelock/golden/network_json.hpp"
 #include "spikelock/golden/random_network.hpp"
@@ -379,4 +380,146 @@ TEST_CASE("fit refuses recordings that do not belong to the network", "[analysis
     CHECK(late.error().code == Errc::Mismatch);
     CHECK(!analysis::apply_changes(start, std::vector<FitChange>{{"nothing", {}, "1", {}, {}}}));
     CHECK(!analysis::apply_changes(start, std::vector<FitChange>{{"rounding", {}, "up", {}, {}}}));
+}
+
+namespace {
+/// A core that draws noise: what it shows of neurons, and of its register.
+struct NoisyCore {
+    trace::ExecutionTrace shown;
+    analysis::ObservedRegister cells;
+};
+NoisyCore record_noisy(const golden::Network& net, const golden::Description& d,
+                       const trace::Stimulus& stimulus) {
+    auto source = golden::DescribedSource::create(net, d);
+    REQUIRE(source);
+    REQUIRE((*source)->submit(stimulus.block(0, static_cast<std::uint32_t>(stimulus.n_steps()))));
+    const auto read = (*source)->read(static_cast<std::uint32_t>(stimulus.n_steps()));
+    REQUIRE(read);
+    trace::BlockView block = std::get<trace::BlockView>(*read);
+    trace::ExecutionTrace whole((*source)->shape());
+    whole.append(block);
+    NoisyCore core;
+    const auto f = static_cast<std::size_t>(whole.shape().field_index("cells"));
+    core.cells = {"cells", whole.shape().fields[f].bits, {}};
+    for (std::uint64_t t = 0; t < whole.n_steps(); ++t)
+        core.cells.values.push_back(static_cast<std::uint64_t>(whole.raw(f, t, 0)));
+    trace::Shape shape = whole.shape();
+    shape.fields.erase(shape.fields.begin() + static_cast<std::ptrdiff_t>(f));
+    block.fields.erase(block.fields.begin() + static_cast<std::ptrdiff_t>(f));
+    core.shown = trace::ExecutionTrace(shape);
+    core.shown.append(block);
+    return core;
+}
+
+/// Some axons, little input, room for noise.
+golden::Network quiet_network(std::uint32_t neurons) {
+    golden::Network net;
+    net.arithmetic.v_bits = 14;
+    net.arithmetic.leak_frac = 6;
+    net.arithmetic.leak_mode = golden::LeakMode::Multiply;
+    net.ports = {{"in", 0, 4}};
+    net.populations = {{"all", 0, neurons}};
+    net.row_begin.push_back(0);
+    for (std::uint32_t a = 0; a < 4; ++a) {
+        for (std::uint32_t n = a; n < neurons; n += 2)
+            net.synapses.push_back({n, static_cast<std::int16_t>(40 + 7 * a), 0});
+        net.row_begin.push_back(static_cast<std::uint32_t>(net.synapses.size()));
+    }
+    for (std::uint32_t n = 0; n < neurons; ++n) {
+        net.neurons.push_back({.threshold = 500 + static_cast<std::int32_t>(n), .leak = 57});
+        net.row_begin.push_back(static_cast<std::uint32_t>(net.synapses.size()));
+    }
+    return net;
+}
+}  // namespace
+
+TEST_CASE("fit reads noise off a register of the core", "[analysis][property]") {
+    using golden::Noise;
+    const golden::LfsrForm forms[] = {golden::LfsrForm::Fibonacci, golden::LfsrForm::Galois};
+    const golden::Direction directions[] = {golden::Direction::Left, golden::Direction::Right};
+    // Maximal: x^16 + x^15 + x^13 + x^4 + 1, x^11 + x^9 + 1, x^24 + x^23 + x^22 + x^17 + 1.
+    struct Taps {
+        int bits;
+        std::int64_t by_cell, by_power;
+    };
+    const Taps polynomials[] = {{16, 0xd008, 0xa011}, {11, 0x500, 0x201}, {24, 0xe10000, 0xc20001}};
+    int draw = 0;
+    for (const golden::LfsrForm form : forms)
+        for (const golden::Direction direction : directions)
+            for (const golden::Advance advance :
+                 {golden::Advance::Update, golden::Advance::Event, golden::Advance::Timestep}) {
+                const Taps& p = polynomials[draw % 2 + (draw % 5 == 3 ? 1 : 0)];
+                // 48 shares a factor with the periods of 16 and 24 cells, 37 with none of them.
+                const golden::Network net = quiet_network(draw % 3 == 0 ? 48 : 37);
+                Noise noise;
+                noise.name = "cells";
+                noise.bits = advance == golden::Advance::Event ? 16 : p.bits;
+                const Taps& own = advance == golden::Advance::Event ? polynomials[0] : p;
+                noise.form = form;
+                noise.direction = direction;
+                noise.taps =
+                    (form == golden::LfsrForm::Fibonacci) == (direction == golden::Direction::Left)
+                        ? own.by_cell
+                        : own.by_power;
+                noise.xnor = draw % 4 == 1;
+                noise.seed = golden::Param::scalar(0x35a + draw);
+                noise.advance = advance;
+                noise.read = draw % 2 == 0 ? golden::Read::Before : golden::Read::After;
+                noise.lsb = draw % 4;
+                noise.width = 4;
+                noise.is_signed = draw % 3 != 1;
+                noise.shift = draw % 3;
+                CAPTURE(draw, noise.bits, noise.taps);
+                golden::Description d = golden::describe(net);
+                d.noise = {noise};
+                ++draw;
+                if (noise.bits == 24 && net.n_neurons() == 48 && advance == golden::Advance::Update)
+                    continue;  // docs/fit.md: more than 16 cells need a distance without common
+                               // factor
+                const auto stimulus = analysis::test::input_for(net, 12, 400);
+                const NoisyCore core = record_noisy(net, d, *stimulus);
+                analysis::FitOptions options;
+                int asked = 0;
+                options.registers = [&]() -> Result<std::vector<analysis::ObservedRegister>> {
+                    ++asked;
+                    return std::vector{core.cells};
+                };
+                const auto report = analysis::fit_description(net, *stimulus, core.shown, options);
+                REQUIRE(report);
+                INFO(text(*report));
+                CHECK(asked == 1);
+                REQUIRE(!report->explanations.empty());
+                // Bits after a shift are others before it: only the register is told apart.
+                const std::string wanted = "taps = " + std::to_string(noise.taps);
+                const auto& changes = report->explanations[0].changes;
+                CHECK(changes.size() == 1);
+                CHECK(changes[0].option == "noise");
+                CAPTURE(changes[0].golden);
+                CHECK(changes[0].golden.find(wanted) != std::string::npos);
+            }
+}
+
+TEST_CASE("fit guesses a register that is in common use", "[analysis]") {
+    const golden::Network net = quiet_network(40);
+    golden::Noise noise;
+    noise.name = "cells";
+    noise.taps = 0xb400;
+    noise.form = golden::LfsrForm::Galois;
+    noise.direction = golden::Direction::Right;
+    noise.seed = golden::Param::scalar(0xace1);
+    noise.advance = golden::Advance::Update;
+    noise.width = 5;
+    noise.is_signed = true;
+    noise.shift = 1;
+    golden::Description d = golden::describe(net);
+    d.noise = {noise};
+    const auto stimulus = analysis::test::input_for(net, 13, 400);
+    const NoisyCore core = record_noisy(net, d, *stimulus);
+    const auto report = analysis::fit_description(net, *stimulus, core.shown);
+    REQUIRE(report);
+    INFO(text(*report));
+    REQUIRE(!report->explanations.empty());
+    noise.name.clear();
+    d.noise = {noise};
+    CHECK(report->explanations[0].changes[0].golden == "noise = " + golden::value_text(d, "noise"));
 }

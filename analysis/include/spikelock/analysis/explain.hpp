@@ -72,6 +72,7 @@ struct Explanation {
     bool expected_follows_model = false;  ///< the expected side shows what docs/model.md gives
     std::vector<Hypothesis> hypotheses;   ///< most likely first
     std::uint64_t alternatives = 0;       ///< ways to depart that were tried
+    std::string ways = "ways to depart";  ///< what they are, for reports
     std::vector<std::string> limits;      ///< what could not be judged, and why
 };
 

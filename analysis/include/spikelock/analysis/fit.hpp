@@ -51,21 +51,35 @@ struct FitCandidate {
     std::uint64_t judged = 0;
 };
 
+/// A register that a core shows, as it is at the end of each timestep.
+struct ObservedRegister {
+    std::string name;
+    int bits = 0;
+    std::vector<std::uint64_t> values;  ///< shape (n_steps)
+};
+
+/// A shift register with linear feedback that was found in a core.
+struct FoundRegister {
+    std::string name;     ///< in the core
+    golden::Noise noise;  ///< polynomial, form, seed and advance; not what it is used for
+};
+
 /// What a search found.
 struct FitReport {
     FitCandidate start;
     std::vector<FitCandidate> explanations;  ///< fewest changes first; none can be had from another
                                              ///< through its `free`
-    std::vector<FitCandidate> best;   ///< where nothing explains: those that predict the most
-                                      ///< neuron-updates, then those that get furthest
-    std::vector<std::string> unused;  ///< options that this network has no use for
-    std::uint64_t steps = 0;          ///< timesteps of the recording
-    std::uint64_t updates = 0;        ///< neuron-updates of the recording
-    std::uint64_t spikes = 0;         ///< of the core
-    std::uint64_t tried = 0;          ///< descriptions that were run
-    std::uint64_t singles = 0;        ///< of those, with one change
-    std::uint64_t pairs = 0;          ///< with two
-    bool complete = true;             ///< the time limit did not cut the search short
+    std::vector<FitCandidate> best;        ///< where nothing explains: those that predict the most
+                                           ///< neuron-updates, then those that get furthest
+    std::vector<FoundRegister> registers;  ///< that noise was looked for in
+    std::vector<std::string> unused;       ///< options that this network has no use for
+    std::uint64_t steps = 0;               ///< timesteps of the recording
+    std::uint64_t updates = 0;             ///< neuron-updates of the recording
+    std::uint64_t spikes = 0;              ///< of the core
+    std::uint64_t tried = 0;               ///< descriptions that were run
+    std::uint64_t singles = 0;             ///< of those, with one change
+    std::uint64_t pairs = 0;               ///< with two
+    bool complete = true;                  ///< the time limit did not cut the search short
     double seconds = 0.0;
 };
 
@@ -85,6 +99,9 @@ struct FitOptions {
     std::size_t most_explanations = 8;
     std::size_t most_best = 8;
     std::optional<golden::Setting> description;  ///< [golden] of the manifest, kept in each
+    /// What registers of the core hold over the recording. Asked once, and only where what is left
+    /// to explain looks random; where none follows a recurrence those in common use are tried.
+    std::function<Result<std::vector<ObservedRegister>>()> registers;
     const std::atomic<bool>* stop = nullptr;
     std::function<void(const FitProgress&)> progress;  ///< called often; may be empty
 };
@@ -97,6 +114,10 @@ struct FitOptions {
 /// nothing, also by how many single timesteps they predict from the state that was observed before
 /// each: that shows what an option does where others are still wrong.
 ///
+/// Where what is left looks random, shift registers are looked for: in what the core shows, by the
+/// recurrence that their states follow, else among those in common use. The bits that enter v or
+/// round the leak are then read off a regression of what is unexplained on the register's bits.
+///
 /// The core is not touched: the recording holds what it did with what was loaded into it. Fields
 /// that the core does not show are not compared, and a value that is marked invalid is left out.
 /// Equal arguments give equal reports unless the time limit or `stop` ends the search.
@@ -105,7 +126,8 @@ struct FitOptions {
 /// @param core      recorded from timestep 0
 /// @errors Errc::BadConfig when `start` fails Network::check(); Errc::Mismatch when network and
 /// recording have different numbers of neurons or the recording does not begin at 0 or is longer
-/// than the stimulus; Errc::Unsupported for float64 fields; Errc::Interrupted when stopped
+/// than the stimulus; Errc::Unsupported for float64 fields; Errc::Interrupted when stopped; those
+/// of FitOptions::registers
 /// @source docs/model.md sections 1 to 3
 Result<FitReport> fit_description(const golden::Network& start, const trace::Stimulus& stimulus,
                                   const trace::ExecutionTrace& core,
