@@ -197,12 +197,14 @@ def main():
             checks.that(got.status != 1, "an unknown value is no difference")
             checks.matches(got.out, "x or z: TOP.snn_core.probe_v_o", "diff tells of it")
 
-        # A file that ends early gives what it holds and says so.
+        # A file that ends early gives what it holds and says so: here in the last timestep, between
+        # its start and its end. Elsewhere the core may be taking events for the next one.
         cut = folder / "cut.vcd"
-        cut.write_bytes(start(wave, wave.stat().st_size * 2 // 3))
+        cut.write_bytes(start(wave, wave.stat().st_size - 5000))
         got = read(cut, folder)
         checks.equal(got.status, 3, "a cut file is incomplete")
-        checks.matches(got.out, r"the waveform ends within timestep \d+", "it says where")
+        checks.matches(got.out, rf"the waveform ends within timestep {STEPS - 1}\b",
+                       "it says where")
         got = tool.run("diff", trace, cut, "--manifest", MANIFEST)
         checks.equal(got.status, 3, "and the comparison inconclusive")
 
