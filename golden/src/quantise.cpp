@@ -37,8 +37,9 @@ double largest(int bits) noexcept { return std::ldexp(1.0, bits - 1) - 1.0; }
 /// Largest e with x * 2^e <= most; nothing where x is 0 and any e will do.
 std::optional<int> exponent_that_fits(double x, double most) noexcept {
     if (x == 0.0) return std::nullopt;
-    int e = std::ilogb(most / x);
-    // The quotient is rounded: decide with the exact product.
+    // The quotient of the two could overflow, whose exponent is some 2^31 steps away.
+    int e = std::ilogb(most) - std::ilogb(x);
+    // Off by one at most: decide with the exact product.
     while (std::ldexp(x, e) > most) --e;
     while (std::ldexp(x, e + 1) <= most) ++e;
     return e;
