@@ -462,9 +462,10 @@ void Search::follow(const std::string& phase) {
         const auto better = [&] {
             return std::ranges::any_of(nodes, [&](const Node& n) { return n.cost < best; });
         };
-        // Nothing has made it better. Much that is wrong all over may be noise.
+        // Nothing has made it better. Where at least half is wrong, it may be noise, which spares
+        // few updates; to look for its register the core is built once more.
         if (patience < kPatience && noise_rounds > 0 &&
-            nodes[0].wrong * 8 >= steps * core_.n_neurons()) {
+            nodes[0].wrong * 2 >= steps * core_.n_neurons()) {
             --noise_rounds;
             if (!timeline_) find_registers();
             if (error_) return;
