@@ -13,7 +13,6 @@ import os
 import pathlib
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tomllib
@@ -22,10 +21,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/models"))
 
 import example_common  # noqa: E402
+import pairs  # noqa: E402
 
 SPIKELOCK = os.environ.get("SPIKELOCK", str(ROOT / "build/release/bin/spikelock"))
 FOLDER = ROOT / "build/bench"
-REPETITIONS = int(os.environ.get("SPIKELOCK_BENCH_REPETITIONS", "9"))
 
 
 def run(*command, **options):
@@ -135,18 +134,15 @@ def main():
     lockstep = [SPIKELOCK, "run", example / "cosim.toml", "--no-record", "--json", "-q",
                 *(word for s in settings for word in ("--set", s))]
     run(*lockstep)  # builds
-    ratios = []
-    for k in range(REPETITIONS):
+
+    def pair():
         clocks, seconds = run(program, stimulus).split()
         told = json.loads(run(*lockstep))
         if abs(told["clocks"] - int(clocks)) > told["clocks"] / 50 + 20000:
             sys.exit(f"the bare driver ran {clocks} clocks, lockstep {told['clocks']}")
-        ratios.append(float(seconds) / told["seconds"])
-        print(f"{name} pair {k}: bare {float(seconds):.3f} s, lockstep {told['seconds']:.3f} s, "
-              f"ratio {ratios[-1]:.3f}", file=sys.stderr)
-    value = statistics.median(ratios)
-    spread = statistics.median(abs(r - value) for r in ratios) / value
-    print(json.dumps({"value": round(value, 4), "spread": round(spread, 4)}))
+        return float(seconds), told["seconds"]
+
+    pairs.measure(name, ("bare", "lockstep"), pair, 9)
 
 
 if __name__ == "__main__":

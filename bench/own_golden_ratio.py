@@ -10,13 +10,13 @@ speeds, "spread": ...} for bench.py.
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 
+import pairs
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SPIKELOCK = os.environ.get("SPIKELOCK", str(ROOT / "build/release/bin/spikelock"))
-REPETITIONS = int(os.environ.get("SPIKELOCK_BENCH_REPETITIONS", "5"))
 FILES = {"cpp": "golden.cpp", "python": "golden.py"}
 
 
@@ -36,15 +36,7 @@ def main():
     kind = sys.argv[1]
     own = f"golden.{kind}={ROOT / 'examples/040_own_golden' / FILES[kind]}"
     seconds(), seconds(own)  # build
-    ratios = []
-    for k in range(REPETITIONS):
-        built_in, users = seconds(), seconds(own)
-        ratios.append(built_in / users)
-        print(f"{kind} pair {k}: built in {built_in:.3f} s, own {users:.3f} s, "
-              f"ratio {ratios[-1]:.3f}", file=sys.stderr)
-    value = statistics.median(ratios)
-    spread = statistics.median(abs(r - value) for r in ratios) / value
-    print(json.dumps({"value": round(value, 4), "spread": round(spread, 4)}))
+    pairs.measure(kind, ("built in", "own"), lambda: (seconds(), seconds(own)), 5)
 
 
 if __name__ == "__main__":
