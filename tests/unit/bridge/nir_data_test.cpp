@@ -8,7 +8,7 @@
 #include <limits>
 #include <sstream>
 
-#include "spikelock/base/random.hpp"
+#include "damaged_files.hpp"
 #include "spikelock/bridge/npy.hpp"
 #include "spikelock/bridge/recording.hpp"
 #include "temp_folder.hpp"
@@ -163,37 +163,10 @@ TEST_CASE("bridge/nir_data: what does not go together is told by its name", "[br
 
 TEST_CASE("bridge/nir_data: cut and mutated files give values or errors that name them",
           "[bridge][property]") {
-    const TempFolder folder;
-    const std::string path = folder.file("t.h5");
     const std::string whole = slurp(fixture("nir_events.h5"));
     const auto data = read_nir_data(fixture("nir_events.h5"));
     REQUIRE(data);
-    std::size_t read = 0;
-    for (std::uint64_t trial = 0; trial < 60; ++trial) {
-        CAPTURE(trial);
-        const CounterRandom draw(Catch::getSeed(), trial);
-        std::string bytes = whole;
-        if (trial % 4 == 0) {
-            bytes.resize(draw.bits(0) % bytes.size());
-        } else {
-            for (std::uint32_t i = 0; i <= draw.below(6, 1); ++i)
-                bytes[draw.bits(2, i) % bytes.size()] = static_cast<char>(draw.bits(3, i));
-        }
-        std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-        const auto file = read_nir_data(path);
-        if (file) {
-            ++read;
-            RecordingOptions options;
-            options.dt = 0.005;
-            const auto recording = read_recording(path, options);
-            if (!recording) REQUIRE(recording.error().where.starts_with(path));
-        } else {
-            REQUIRE(file.error().where.starts_with(path));
-            REQUIRE_FALSE(file.error().message.empty());
-        }
-    }
-    CHECK(read > 0);
-    CHECK(read < 60);
+    check_damaged_files(whole, 0.005, [](const std::string& p) { return read_nir_data(p); });
     // What the reading child answers survives the way, and nothing else does.
     const std::string packed = pack_nir_data(*data);
     REQUIRE(unpack_nir_data(packed));
