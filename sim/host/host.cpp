@@ -23,7 +23,9 @@
 #include <vector>
 
 #include "Vdut.h"
+#include "Vdut___024root.h"
 #include "protocol.hpp"
+#include "shortcuts.inc"
 #include "signals.hpp"
 #include "spikelock/trace/observation_plan.hpp"
 #include "spikelock/trace/observation_rows.hpp"
@@ -46,12 +48,16 @@ namespace plan = spikelock::trace::plan;
 using plan::Row;
 
 /// No input but the clock has changed since the last eval: what follows the inputs alone need not
-/// be computed again. The model's code asks for it (sim/src/input_logic.hpp).
+/// be computed again. The model's code asks for it (sim/src/eval_shortcuts.hpp).
 extern bool spikelock_inputs_settled;
 bool spikelock_inputs_settled = false;
 
 // Verilator generates it with the model; its header does not say so.
 void Vdut___024root___eval_settle(Vdut___024root* root);
+
+/// Of functions that run in each timestep: the linker puts them next to each other, so that with
+/// the model's own code they find room in the processor's instruction cache.
+#define SPIKELOCK_HOT __attribute__((hot, noinline))
 
 namespace {
 
@@ -82,15 +88,19 @@ struct Part {
         std::uint32_t count = 0;
     };
     std::vector<Run> runs;
+    // Choices: values behind valid or dirty bits, all stored and cut out alike.
+    struct Choice {
+        const std::uint8_t* condition = nullptr;  // the byte
+        const std::uint8_t* value = nullptr;      // `stored` bytes
+        std::uint64_t otherwise = 0;
+        std::uint8_t condition_bit = 0;
+        std::uint8_t lsb = 0;
+    };
+    std::uint8_t stored = 0;
+    std::vector<Choice> choices;
+    // Regular and Choices: of what is cut out.
     std::uint64_t mask = 0;
     std::uint64_t sign = 0;  // the sign bit; 0 where unsigned
-    // Choices: a value behind a valid or a dirty bit, without what else an expression needs.
-    struct Choice {
-        Field condition;
-        Field value;
-        std::uint64_t otherwise = 0;
-    };
-    std::vector<Choice> choices;
     std::vector<Field> table;
     std::vector<Expr> expressions;
 };
@@ -159,13 +169,9 @@ struct Edges {
 
 struct Step {
     using Kind = plan::Step::Kind;
-    Kind kind = Kind::Set;
+    plan::Step rule;
     Field target;
-    std::uint64_t value = 0;
-    std::uint64_t clocks = 0;
     Expr until;
-    std::uint64_t limit = 0;
-    std::string text;
 };
 
 struct Stop {
@@ -380,17 +386,13 @@ private:
         std::vector<Step> out;
         const auto clocks = [&](std::uint64_t count) {
             Step step;
-            step.kind = Step::Kind::Clocks;
-            step.clocks = count;
+            step.rule.kind = Step::Kind::Clocks;
+            step.rule.clocks = count;
             out.push_back(step);
         };
         for (const plan::Step& s : list) {
             Step step;
-            step.kind = s.kind;
-            step.value = s.value;
-            step.clocks = s.clocks;
-            step.limit = s.limit;
-            step.text = s.text;
+            step.rule = s;
             if (s.kind == Step::Kind::Set || s.kind == Step::Kind::Pulse ||
                 s.kind == Step::Kind::Reset)
                 step.target = bind(s.target);
@@ -401,9 +403,9 @@ private:
             }
             // An edge in any case, but no clock before it: what is on the registers at power-on
             // must not be acted on, or checked.
-            step.kind = Step::Kind::Set;
+            step.rule.kind = Step::Kind::Set;
             Step inactive = step;
-            inactive.value = ~step.value & step.target.mask();
+            inactive.rule.value = ~s.value & step.target.mask();
             out.push_back(inactive);
             out.push_back(step);
             clocks(s.clocks);
@@ -550,15 +552,32 @@ private:
                 return false;
         return !table.empty();
     }
+    /// Whether all expressions are choices of the kind that read_choices() reads; notes them.
+    bool find_choices(Part& p) const {
+        const Gathered& o = fields_[static_cast<std::size_t>(p.field)];
+        for (const Expr& e : p.expressions) {
+            if (!e.is_choice()) return false;
+            const Field& condition = e.code[0].field;
+            const Field& value = e.code[1].field;
+            const Field& first = p.expressions[0].code[1].field;
+            if (condition.width != 1 || value.bytes > 8 || value.bytes != first.bytes ||
+                value.width != first.width || value.width > o.bits)
+                return false;
+            // Bits above the field's own would not survive the sign's extension.
+            const std::uint64_t kept = o.bits < 64 ? (1ULL << o.bits) - 1 : ~0ULL;
+            p.choices.push_back({condition.data + condition.lsb / 8, value.data,
+                                 o.is_signed ? e.code[2].value & kept : e.code[2].value,
+                                 static_cast<std::uint8_t>(condition.lsb % 8), value.lsb});
+        }
+        p.stored = p.expressions[0].code[1].field.bytes;
+        p.mask = p.expressions[0].code[1].field.mask();
+        p.sign = o.is_signed ? 1ULL << (o.bits - 1) : 0;
+        return true;
+    }
     void choose_gather(Part& p) const {
         if (!p.expressions.empty()) {
-            p.gather = Part::Gather::Expressions;
-            if (!std::all_of(p.expressions.begin(), p.expressions.end(),
-                             [](const Expr& e) { return e.is_choice(); }))
-                return;
-            p.gather = Part::Gather::Choices;
-            for (const Expr& e : p.expressions)
-                p.choices.push_back({e.code[0].field, e.code[1].field, e.code[2].value});
+            p.gather =
+                p.field >= 0 && find_choices(p) ? Part::Gather::Choices : Part::Gather::Expressions;
             return;
         }
         p.base = p.table[0].data;
@@ -644,7 +663,7 @@ private:
     __attribute__((noinline)) void violation(const std::string& text) override {
         if (!stop_) stop_ = std::make_unique<Stop>(Stop{HostEnd::Violation, text});
     }
-    void take(Strobe& s) {
+    SPIKELOCK_HOT void take(Strobe& s) {
         const std::uint64_t index = s.index.eval();
         Row* const row = accept(s, index, [&] { return s.timestep.eval(); });
         if (__builtin_expect(!row, 0)) return;
@@ -774,13 +793,39 @@ private:
         model_->eval();
         spikelock_inputs_settled = false;
     }
-    /// A rising edge after a tick_low() since which no input was written.
-    void tick_high_settled() {
-        if (__builtin_expect(!extra_clocks_.empty(), 0)) return tick_high();
+#ifdef SPIKELOCK_CLOCK_BEFORE
+    static constexpr bool kFallUnseen = true;  ///< the model does not look at falling edges
+    void forget_clock() { model_->rootp->SPIKELOCK_CLOCK_BEFORE = 0; }
+#else
+    static constexpr bool kFallUnseen = false;
+    void forget_clock() {}
+#endif
+#ifdef SPIKELOCK_CLOCK_ALONE
+    static constexpr bool kClockAlone = true;  ///< nor at edges of other signals
+#else
+    static constexpr bool kClockAlone = false;
+#endif
+    /// A falling edge after a rising one since which no input was written: the model has nothing to
+    /// compute, and where it does not look for this edge, it need not see it.
+    __attribute__((always_inline)) void fall_settled() {
+        if constexpr (kFallUnseen) {
+            forget_clock();
+        } else {
+            *clock_ = 0;
+            eval_settled();
+        }
+        context_.timeInc(1);
+    }
+    /// A rising edge after a falling one since which no input was written.
+    __attribute__((always_inline)) void rise_settled() {
         *clock_ = 1;
         eval_settled();
         context_.timeInc(1);
         ++clocks_;
+    }
+    void tick_high_settled() {
+        if (__builtin_expect(!extra_clocks_.empty(), 0)) return tick_high();
+        rise_settled();
     }
     void fast_clock() {
         tick_low();
@@ -808,22 +853,22 @@ private:
     }
     std::unique_ptr<Stop> run_program(const std::vector<Step>& program) {
         for (const Step& step : program) {
-            if (step.kind == Step::Kind::Set) {
-                step.target.store(step.value);
+            if (step.rule.kind == Step::Kind::Set) {
+                step.target.store(step.rule.value);
                 model_->eval();
-            } else if (step.kind == Step::Kind::Clocks) {
-                for (std::uint64_t i = 0; i < step.clocks; ++i) idle_clock();
-            } else if (step.kind == Step::Kind::Call) {
+            } else if (step.rule.kind == Step::Kind::Clocks) {
+                for (std::uint64_t i = 0; i < step.rule.clocks; ++i) idle_clock();
+            } else if (step.rule.kind == Step::Kind::Call) {
                 call_adapter(step);
             } else {
-                step.target.store(step.value);
+                step.target.store(step.rule.value);
                 idle_clock();
-                step.target.store(step.value ? 0 : 1);
+                step.target.store(step.rule.value ? 0 : 1);
                 for (std::uint64_t i = 0;; ++i) {
-                    if (i >= step.limit)
+                    if (i >= step.rule.limit)
                         return std::make_unique<Stop>(
-                            Stop{HostEnd::Hung, step.text + " did not come within " +
-                                                    std::to_string(step.limit) + " clocks"});
+                            Stop{HostEnd::Hung, step.rule.text + " did not come within " +
+                                                    std::to_string(step.rule.limit) + " clocks"});
                     tick_low();
                     const bool done = step.until.test();
                     tick_high();
@@ -859,12 +904,11 @@ private:
     bool clock_until(const Expr& watch, bool last) {
         if (full_) return full_until([&] { return watch.test(); }, last);
         if (!watch.bit || n_strobes_ > kFastStrobes || !all_valid_plain_) {
-            for (;;) {
-                tick_low();
+            for (tick_low();; fall_settled()) {
                 for (Strobe& s : strobes_)
                     if (s.valid.test()) take(s);
                 const bool done = watch.test();
-                tick_high_settled();
+                rise_settled();
                 beat();
                 if (over_limit()) return false;
                 if (done) return true;
@@ -880,10 +924,10 @@ private:
         for (std::size_t i = 0; i < strobes; ++i) valid[i] = valid_bits_[i];
         std::uint64_t clocks = clocks_;
         std::uint64_t check = std::min(deadline_, clocks + 4096);
+        *clock = 0;
+        model->eval();
+        spikelock_inputs_settled = true;  // until the loop ends: nothing here writes an input
         for (;;) {
-            *clock = 0;
-            model->eval();
-            spikelock_inputs_settled = true;  // until the loop ends: nothing here writes an input
             context->timeInc(1);
             for (std::size_t i = 0; i < strobes; ++i)
                 if (__builtin_expect(*valid[i] & 1, 0)) take(strobes_[i]);
@@ -902,6 +946,12 @@ private:
                     return false;
                 }
                 check = std::min(deadline_, clocks + 4096);
+            }
+            if constexpr (kFallUnseen) {
+                forget_clock();
+            } else {
+                *clock = 0;
+                model->eval();
             }
         }
         spikelock_inputs_settled = false;
@@ -1034,42 +1084,54 @@ private:
         for (const Part& p : parts_)
             if (!p.trigger.present && p.after_edge) read_part(p);
     }
-    void read_part(const Part& p) {
+    SPIKELOCK_HOT void read_part(const Part& p) {
         Row* const row = row_behind(p.latency);
         if (__builtin_expect(!row, 0)) return;
-        if (p.field < 0) {
-            read_spikes(p, *row);
+        if (p.gather == Part::Gather::Bits && !p.trigger.present && !counts_) {
+            copy_row(reinterpret_cast<std::byte*>(row->spikes),
+                     reinterpret_cast<const std::byte*>(p.base), (neurons_ + 7) / 8);
+            if (neurons_ % 64) row->spikes[spike_words_ - 1] &= (1ULL << (neurons_ % 64)) - 1;
+        } else if (p.gather == Part::Gather::Regular) {
+            read_regular(p, row->fields[static_cast<std::size_t>(p.field)]);
         } else {
-            const auto f = static_cast<std::size_t>(p.field);
-            const Gathered& o = fields_[f];
-            std::byte* const to = row->fields[f];
-            const std::uint32_t n = p.end - p.begin;
-            switch (p.gather) {
-                case Part::Gather::Copy:
-                    copy_row(to + std::size_t{p.begin} * o.bytes,
-                             reinterpret_cast<const std::byte*>(p.base), std::size_t{n} * o.bytes);
-                    break;
-                case Part::Gather::Regular:
-                    read_regular(p, to + std::size_t{p.begin} * o.bytes, o.bytes);
-                    break;
-                case Part::Gather::Choices:
-                    for (std::uint32_t i = 0; i < n; ++i) {
-                        const Part::Choice& c = p.choices[i];
-                        put_value(o, to, p.begin + i,
-                                  c.condition.load() ? c.value.load() : c.otherwise);
-                    }
-                    break;
-                case Part::Gather::Expressions:
-                    for (std::uint32_t i = 0; i < n; ++i)
-                        put_value(o, to, p.begin + i, p.expressions[i].eval());
-                    break;
-                default:
-                    for (std::uint32_t i = 0; i < n; ++i)
-                        put_value(o, to, p.begin + i, p.table[i].load());
-                    break;
-            }
+            read_irregular(p, *row);
         }
         if (p.shown >= 0) mark_all_shown(*row, static_cast<std::size_t>(p.shown));
+    }
+    SPIKELOCK_HOT void read_irregular(const Part& p, Row& row) {
+        const std::uint32_t n = p.end - p.begin;
+        if (p.field < 0) {
+            for (std::uint32_t i = 0; i < n; ++i) {
+                const std::uint64_t fired =
+                    p.expressions.empty() ? p.table[i].load() : p.expressions[i].eval();
+                if (fired != 0) mark_spike(row, p.begin + i, false);
+            }
+            return;
+        }
+        const auto f = static_cast<std::size_t>(p.field);
+        const Gathered& o = fields_[f];
+        std::byte* const to = row.fields[f];
+        switch (p.gather) {
+            case Part::Gather::Copy:
+                copy_row(to + std::size_t{p.begin} * o.bytes,
+                         reinterpret_cast<const std::byte*>(p.base), std::size_t{n} * o.bytes);
+                break;
+            case Part::Gather::Choices:
+                with_word(o.bytes, [&](auto word) {
+                    with_word(p.stored, [&](auto stored) {
+                        read_choices<decltype(word), decltype(stored)>(p, to);
+                    });
+                });
+                break;
+            case Part::Gather::Expressions:
+                for (std::uint32_t i = 0; i < n; ++i)
+                    put_value(o, to, p.begin + i, p.expressions[i].eval());
+                break;
+            default:
+                for (std::uint32_t i = 0; i < n; ++i)
+                    put_value(o, to, p.begin + i, p.table[i].load());
+                break;
+        }
     }
     /// For rows of a few lines, where calling memcpy takes longer than the copy.
     static void copy_row(std::byte* to, const std::byte* from, std::size_t bytes) {
@@ -1077,35 +1139,43 @@ private:
         for (; bytes >= 8; bytes -= 8, to += 8, from += 8) __builtin_memcpy(to, from, 8);
         for (; bytes > 0; --bytes) *to++ = *from++;
     }
-    void read_spikes(const Part& p, Row& row) {
-        if (p.gather == Part::Gather::Bits && !p.trigger.present && !counts_) {
-            copy_row(reinterpret_cast<std::byte*>(row.spikes),
-                     reinterpret_cast<const std::byte*>(p.base), (neurons_ + 7) / 8);
-            if (neurons_ % 64) row.spikes[spike_words_ - 1] &= (1ULL << (neurons_ % 64)) - 1;
-            return;
-        }
-        for (std::uint32_t i = 0; i < p.end - p.begin; ++i) {
-            const std::uint64_t fired =
-                p.expressions.empty() ? p.table[i].load() : p.expressions[i].eval();
-            if (fired != 0) mark_spike(row, p.begin + i, false);
-        }
-    }
-    static void read_regular(const Part& p, std::byte* to, std::uint32_t bytes) {
+    /// Calls `with` an unsigned number of that many bytes, for its type.
+    template <typename With>
+    static void with_word(std::uint32_t bytes, With&& with) {
         switch (bytes) {
             case 1:
-                return read_runs<std::uint8_t>(p, to);
+                return with(std::uint8_t{});
             case 2:
-                return read_runs<std::uint16_t>(p, to);
+                return with(std::uint16_t{});
             case 4:
-                return read_runs<std::uint32_t>(p, to);
+                return with(std::uint32_t{});
             default:
-                return read_runs<std::uint64_t>(p, to);
+                return with(std::uint64_t{});
+        }
+    }
+    void read_regular(const Part& p, std::byte* row) const {
+        const std::uint32_t bytes = fields_[static_cast<std::size_t>(p.field)].bytes;
+        with_word(bytes, [&](auto word) {
+            read_runs<decltype(word)>(p, row + std::size_t{p.begin} * bytes);
+        });
+    }
+    template <typename Word, typename Stored>
+    static void read_choices(const Part& p, std::byte* row) {
+        std::byte* to = row + p.begin * sizeof(Word);
+        for (const Part::Choice& c : p.choices) {
+            Stored stored;
+            std::memcpy(&stored, c.value, sizeof stored);
+            const std::uint64_t value =
+                (*c.condition >> c.condition_bit & 1) != 0 ? stored >> c.lsb & p.mask : c.otherwise;
+            const auto word = static_cast<Word>((value ^ p.sign) - p.sign);
+            std::memcpy(to, &word, sizeof word);
+            to += sizeof word;
         }
     }
     /// Strides that are known here become vector code: a signal of each instance alone, or in pairs
     /// with another one.
     template <typename Word>
-    static void read_runs(const Part& p, std::byte* to) {
+    SPIKELOCK_HOT static void read_runs(const Part& p, std::byte* to) {
         constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(Word));
         for (const Part::Run& run : p.runs) {
             if (run.stride == size)
@@ -1142,19 +1212,62 @@ private:
             for (std::uint64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(row + at, 1);
         }
     }
-    void run_clocked() {
-        for (std::uint32_t i = 0; i + 1 < plan_.clocks_per_step; ++i) fast_clock();
-        if (gather_after_edge_) {
-            fast_clock();
+    /// Timesteps of a clocked core that needs nothing of full_clock(). Such cores may take so
+    /// little time that what surrounds them counts, down to the room that its code takes in the
+    /// processor's caches: all of it is here, apart from what is rarely done.
+    /// @param bands  rows of the side bands, of `n_steps` timesteps
+    SPIKELOCK_HOT void run_clocked(const std::byte* bands, std::uint32_t step, std::uint32_t end,
+                                   std::uint32_t n_steps) {
+        Row& row = rows_[0];
+        now_ = &row;
+        Vdut* const model = model_.get();
+        // Whether nobody looks between falling and rising edge, and no input changes there.
+        const bool rise_only = n_strobes_ == 0 && gather_after_edge_;
+        bool settled = false;
+        const auto read_parts = [&] {
             for (const Part& p : parts_) read_part(p);
-        } else {
-            tick_low();
-            for (std::size_t i = 0; i < n_strobes_; ++i)
-                if (strobes_[i].valid.test()) take(strobes_[i]);
-            for (const Part& p : parts_) read_part(p);
-            tick_high_settled();
+        };
+        for (; step < end; ++step, ++timestep_) {
+            point_row(row);
+            reset_row(row);
+            shared_->timestep.store(next_row_, std::memory_order_relaxed);
+            if (!side_bands_.empty()) {
+                apply_side_bands(bands, step, n_steps);
+                settled = false;
+            }
+            prefetch_next();
+            for (std::uint32_t left = plan_.clocks_per_step; left > 0; --left) {
+                if (settled) {
+                    fall_settled();
+                } else if (kClockAlone && rise_only) {
+                    forget_clock();
+                    context_.timeInc(1);
+                } else {
+                    tick_low();
+                    settled = true;
+                }
+                for (std::size_t i = 0; i < n_strobes_; ++i)
+                    if (strobes_[i].valid.test()) take(strobes_[i]);
+                if (left == 1 && !gather_after_edge_) read_parts();
+                spikelock_inputs_settled = settled;
+                settled = true;
+                *clock_ = 1;
+                model->eval();
+                spikelock_inputs_settled = false;
+                context_.timeInc(1);
+                ++clocks_;
+                if ((clocks_ & 0x3ff) == 0)
+                    shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
+            }
+            if (gather_after_edge_) read_parts();
+            ++ran_;
+            check_simulator();
+            if (!stop_ && (!coverage_.empty() || marker_streams_)) finish_row(row);
+            if (__builtin_expect(stop_ != nullptr, 0)) return;
+            block_.header->n_steps += 1;
+            ++next_row_;
+            --rows_left_;
         }
-        if ((clocks_ & 0x3ff) == 0) shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
     }
     /// Clocks go on whatever the core does, so events have to be taken in time.
     void run_clocked_full(const RunEvent* events, std::uint32_t count) {
@@ -1203,6 +1316,14 @@ private:
                       " clocks of the timestep");
         read_parts_after();
     }
+    static SPIKELOCK_HOT void scatter_row(const SideBandTarget& band, const std::byte* from) {
+        for (std::uint32_t i = 0; i < band.width; ++i) {
+            std::uint64_t value = 0;
+            std::memcpy(&value, from + static_cast<std::size_t>(i) * band.element_bytes,
+                        band.element_bytes);
+            band.table[i].store(value);
+        }
+    }
     const std::byte* apply_side_bands(const std::byte* rows, std::uint32_t step,
                                       std::uint32_t n_steps) {
         const std::byte* at = rows;
@@ -1212,12 +1333,7 @@ private:
             if (band.copy_to) {
                 copy_row(reinterpret_cast<std::byte*>(band.copy_to), from, row);
             } else {
-                for (std::uint32_t i = 0; i < band.width; ++i) {
-                    std::uint64_t value = 0;
-                    std::memcpy(&value, from + static_cast<std::size_t>(i) * band.element_bytes,
-                                band.element_bytes);
-                    band.table[i].store(value);
-                }
+                scatter_row(band, from);
             }
             at += align_up(row * n_steps, 8);
         }
@@ -1346,26 +1462,22 @@ private:
     void run_timestep(const RunEvent* events, std::uint32_t count) {
         Row& row = row_at(timestep_);
         now_ = &row;
-        if (kind() == Kind::Clocked && !full_) {
-            run_clocked();
-        } else {
-            start_limit(plan_.limit_clocks);
-            if (any_bits_) set_bits(events, count);
-            if (!stop_) {
-                switch (kind()) {
-                    case Kind::Handshake:
-                        run_handshake(events, count);
-                        break;
-                    case Kind::Clocked:
-                        run_clocked_full(events, count);
-                        break;
-                    case Kind::Aer:
-                        run_aer(events, count);
-                        break;
-                    case Kind::Custom:
-                        run_custom(events, count);
-                        break;
-                }
+        start_limit(plan_.limit_clocks);
+        if (any_bits_) set_bits(events, count);
+        if (!stop_) {
+            switch (kind()) {
+                case Kind::Handshake:
+                    run_handshake(events, count);
+                    break;
+                case Kind::Clocked:
+                    run_clocked_full(events, count);
+                    break;
+                case Kind::Aer:
+                    run_aer(events, count);
+                    break;
+                case Kind::Custom:
+                    run_custom(events, count);
+                    break;
             }
         }
         ++ran_;
@@ -1440,10 +1552,18 @@ private:
                 ++begin;
                 if (state != 0) begin_sample(state);
             }
+            if (stop_) break;
+            if (kind() == Kind::Clocked && !full_) {
+                const std::uint32_t end =
+                    begin < header.n_begins ? begins[2 * begin] : header.n_steps;
+                run_clocked(at, step, end, header.n_steps);
+                if (stop_) break;
+                step = end - 1;
+                continue;
+            }
             begin_timestep();
             if (!stop_) {
                 if (!side_bands_.empty()) apply_side_bands(at, step, header.n_steps);
-                if (kind() == Kind::Clocked && !full_ && step + 1 < header.n_steps) prefetch_next();
                 bands_at_ = at;
                 bands_step_ = step;
                 bands_steps_ = header.n_steps;
@@ -1642,9 +1762,10 @@ private:
         hooks_ = false;
     }
     void call_adapter(const Step& step) {
-        start_limit(step.limit);
+        start_limit(step.rule.limit);
         waiting_for_ = "the adapter's call() did not end";
-        guarded("call(\"" + step.text + "\")", [&] { adapter_->call(*bench_, step.text); });
+        guarded("call(\"" + step.rule.text + "\")",
+                [&] { adapter_->call(*bench_, step.rule.text); });
     }
     void run_custom(const RunEvent* events, std::uint32_t count) {
         spikelock::adapter::Timestep t;

@@ -13,8 +13,8 @@
 #include "build_cache.hpp"
 #include "build_error.hpp"
 #include "check_names.hpp"
+#include "eval_shortcuts.hpp"
 #include "host_sources.hpp"
-#include "input_logic.hpp"
 #include "process.hpp"
 #include "spikelock/base/hash.hpp"
 #include "vhdl.hpp"
@@ -234,9 +234,9 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
     Sha256 first;
     for (const std::string& part :
          {tools->verilator_version, tools->cxx, tools->cxx_version, tools->cpu, optimise, signals,
-          std::string(detail::kHostSource), std::string(detail::kProtocolHeader),
-          std::string(detail::kSignalsHeader), std::string(detail::kObservationPlan),
-          std::string(detail::kObservationRows)})
+          std::string(detail::kGenerator), std::string(detail::kHostSource),
+          std::string(detail::kProtocolHeader), std::string(detail::kSignalsHeader),
+          std::string(detail::kObservationPlan), std::string(detail::kObservationRows)})
         first.update_field(part);
     if (m.core.plain_eval) first.update_field("plain_eval");
     if (m.adapter.given()) {
@@ -358,13 +358,12 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
         if (Status written = write_file((folder / "ports.inc").string(), port_table(ports));
             !written)
             return written.error();
+        std::string clock;
         if (!m.core.plain_eval && m.extra_clocks.empty())
             for (const Port& port : ports)
-                if (port.name == m.clock)
-                    if (auto done =
-                            detail::make_input_logic_skippable(folder.string(), port.member);
-                        !done)
-                        return done.error();
+                if (port.name == m.clock) clock = port.member;
+        if (auto made = detail::make_eval_shortcuts(folder.string(), clock); !made)
+            return made.error();
         std::vector<std::string> read = dependencies(folder.string());
         // Of the adapter at least itself; what it includes is known after the compiler has run.
         if (m.adapter.given()) read.push_back(m.adapter.file);

@@ -2,6 +2,7 @@
 #pragma once
 
 namespace spikelock::sim::detail {
+extern const char* const kGenerator;       ///< hashes of the code that writes files beside it
 extern const char* const kHostSource;      ///< sim/host/host.cpp
 extern const char* const kProtocolHeader;  ///< sim/host/protocol.hpp
 extern const char* const kSignalsHeader;   ///< sim/host/signals.hpp

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What the host does not compute again, and what it must: the logic behind inputs that have not
-changed, a clock in that logic, and what follows from a memory that was loaded by the back door.
-The core is cores/settled_core.sv."""
+changed, falling edges, latches, a clock in that logic, edges of inputs, and what follows from a memory that
+was loaded by the back door. The core is cores/settled_core.sv."""
 
 import json
 import tempfile
@@ -72,11 +72,11 @@ def main():
             json.dump(network(), out)
         with open(f"{folder}/cosim.toml", "w", encoding="utf-8") as out:
             out.write(MANIFEST.format(sources=tool.COSIM / "cores/settled_core.sv"))
-        for gated in (0, 1):
+        for kind in (0, 1, 2, 3, 4):
             for plain in ("false", "true"):
-                what = f"GATED {gated}, plain_eval {plain}"
+                what = f"KIND {kind}, plain_eval {plain}"
                 done = tool.run("run", f"{folder}/cosim.toml", "--no-record", "--json", "--set",
-                                f"core.parameters.GATED={gated}", "--set",
+                                f"core.parameters.KIND={kind}", "--set",
                                 f"core.plain_eval={plain}")
                 if not checks.equal(done.status, 0, f"{what}: exit code; {done.out} {done.err}"):
                     continue

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Four integrate-and-fire neurons, one update a clock, with what makes it hard to skip logic of the
-// inputs, or to load memories by the back door: a clock that is gated in combinational logic, and
-// bounds that follow from a memory alone, which nothing in the core writes.
+// Four integrate-and-fire neurons, one update a clock, with bounds that follow from a memory alone,
+// which nothing in the core writes; and by KIND, with what makes it hard to leave out evals:
+//   0  nothing
+//   1  a clock that is gated in combinational logic
+//   2  inputs that are taken at the falling edge
+//   3  a register that an input sets at once, before the clock's edge asks for it
+//   4  inputs that pass a latch while the clock is low
 module settled_core #(
-  parameter bit GATED = 1'b0
+  parameter int KIND = 0
 ) (
   input  logic        clk,
   input  logic        rst,
@@ -17,14 +21,35 @@ module settled_core #(
   logic               gated;
 
   assign total = 18'(threshold[0]) + 18'(threshold[1]) + 18'(threshold[2]) + 18'(threshold[3]);
-  assign gated = GATED ? clk & enable : clk;
+  assign gated = KIND == 1 ? clk & enable : clk;
+
+  logic [63:0] fallen;
+  logic [63:0] latched;
+  logic [63:0] taken;
+  logic        seen;
+  wire         negative = current[63];
+  always_ff @(negedge clk) if (KIND == 2) fallen <= current;
+  if (KIND == 4) begin : while_low
+    always_latch if (!clk) latched = current;
+  end else begin : always_open
+    assign latched = current;
+  end
+  if (KIND == 3) begin : at_once
+    always_ff @(posedge clk or posedge negative) seen <= negative;
+  end else begin : never
+    assign seen = 1'b1;
+  end
+  always_comb begin
+    taken = KIND == 2 ? fallen : latched;
+    if (negative && !seen) taken[63:48] = '0;  // never: it has been set
+  end
 
   for (genvar k = 0; k < 4; k++) begin : cells
     logic signed [15:0] bound;
     logic signed [15:0] sum;
     assign bound = 16'(total - 18'(threshold[(k + 1) % 4]) - 18'(threshold[(k + 2) % 4])
                        - 18'(threshold[(k + 3) % 4]));
-    assign sum   = v[k] + $signed(current[16*k +: 16]);
+    assign sum   = v[k] + $signed(taken[16*k +: 16]);
     always_ff @(posedge gated) begin
       if (rst) begin
         v[k]      <= '0;

@@ -325,7 +325,7 @@ protected:
         row.taken.clear();
     }
     /// Every neuron must have been shown, or keeps its value.
-    void finish_row(Row& row) {
+    __attribute__((noinline)) void finish_row(Row& row) {
         for (std::size_t c = 0; c < coverage_.size(); ++c) {
             const Coverage& cover = coverage_[c];
             for (std::size_t w = 0; w < spike_words_; ++w) {
