@@ -787,7 +787,7 @@ private:
             if (ended) return true;
         }
     }
-    /// A clock in which nothing but plain strobes is looked at.
+    /// An eval before which no input but the clock was written.
     void eval_settled() {
         spikelock_inputs_settled = true;
         model_->eval();
@@ -823,17 +823,14 @@ private:
         context_.timeInc(1);
         ++clocks_;
     }
-    void tick_high_settled() {
-        if (__builtin_expect(!extra_clocks_.empty(), 0)) return tick_high();
-        rise_settled();
-    }
+    /// A clock in which nothing but plain strobes is looked at.
     void fast_clock() {
         tick_low();
         for (std::size_t i = 0; i < n_strobes_; ++i)
             if (__builtin_expect(valid_bits_[i] ? *valid_bits_[i] & 1 : strobes_[i].valid.test(),
                                  0))
                 take(strobes_[i]);
-        tick_high_settled();
+        rise_settled();
         beat();
     }
     /// A clock of start-up: nothing is observed.

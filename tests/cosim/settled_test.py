@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What the host does not compute again, and what it must: the logic behind inputs that have not
-changed, falling edges, latches, a clock in that logic, edges of inputs, and what follows from a memory that
-was loaded by the back door. The core is cores/settled_core.sv."""
+changed, falling edges, latches, a clock in that logic, edges of inputs, and what follows from a
+memory that was loaded by the back door. The core is cores/settled_core.sv."""
 
 import json
 import tempfile
