@@ -795,7 +795,10 @@ private:
     }
 #ifdef SPIKELOCK_CLOCK_BEFORE
     static constexpr bool kFallUnseen = true;  ///< the model does not look at falling edges
-    void forget_clock() { model_->rootp->SPIKELOCK_CLOCK_BEFORE = 0; }
+    void forget_clock() {
+        *clock_ = 0;  // for expressions of the manifest
+        model_->rootp->SPIKELOCK_CLOCK_BEFORE = 0;
+    }
 #else
     static constexpr bool kFallUnseen = false;
     void forget_clock() {}

@@ -216,6 +216,10 @@ std::vector<std::string> adapter_includes(const Manifest& m, const fs::path& fol
     });
     return files;
 }
+/// The clock whose evals the host may leave out; empty: of none. With coverage each counts.
+std::string shortcut_clock(const Manifest& m, const BuildOptions& options) {
+    return m.core.plain_eval || !m.extra_clocks.empty() || options.coverage ? "" : m.clock;
+}
 }  // namespace
 
 Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
@@ -238,7 +242,8 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
           std::string(detail::kProtocolHeader), std::string(detail::kSignalsHeader),
           std::string(detail::kObservationPlan), std::string(detail::kObservationRows)})
         first.update_field(part);
-    if (m.core.plain_eval) first.update_field("plain_eval");
+    first.update_field(shortcut_clock(m, options));
+    first.update_field(control_file(m, nullptr));
     if (m.adapter.given()) {
         first.update_field(m.adapter.file);
         first.update_field(detail::kAdapterHeader);
@@ -354,14 +359,14 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
             if (Status written = write_file((folder / "control.vlt").string(), control); !written)
                 return written.error();
         }
+        // By the name that it has in the model's own code.
+        std::string clock;
+        for (const Port& port : ports)
+            if (port.name == shortcut_clock(m, options)) clock = port.member;
         if (Status freed = free_port_names(folder, ports); !freed) return freed.error();
         if (Status written = write_file((folder / "ports.inc").string(), port_table(ports));
             !written)
             return written.error();
-        std::string clock;
-        if (!m.core.plain_eval && m.extra_clocks.empty())
-            for (const Port& port : ports)
-                if (port.name == m.clock) clock = port.member;
         if (auto made = detail::make_eval_shortcuts(folder.string(), clock); !made)
             return made.error();
         std::vector<std::string> read = dependencies(folder.string());

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <regex>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -67,31 +68,43 @@ void each_function(std::string_view code,
     }
 }
 
-/// What of the code looks at the clock.
-struct ClockUses {
-    bool by_input_logic = false;
-    bool by_other_logic = false;     ///< than the look for edges
-    std::vector<std::string> edges;  ///< bodies of the functions that look for them
+/// What of the code looks at the clock, and what else keeps evals from being left out.
+struct Uses {
+    bool clock_by_input_logic = false;  ///< or by what that may call
+    bool clock_by_other_logic = false;  ///< than the look for edges
+    bool impure_input_logic = false;    ///< it gives something else each time, or has effects
+    std::vector<std::string> edges;     ///< bodies of the functions that look for edges
 };
 
-ClockUses clock_uses(const std::vector<File>& files, const std::string& clock) {
+bool contains_any(std::string_view text, std::span<const std::string_view> parts) {
+    return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) {
+        return text.find(part) != std::string_view::npos;
+    });
+}
+
+Uses find_uses(const std::vector<File>& files, const std::string& clock) {
     // Run once, or only in a model built for debugging.
-    constexpr std::array<std::string_view, 4> kHarmless = {
+    static constexpr std::array<std::string_view, 4> kHarmless = {
         "___eval_initial", "___eval_debug_assertions", "___ctor_var_reset", "___dump_triggers"};
-    ClockUses uses;
+    // Parts of an eval that are not the inputs' logic; what has another name may belong to it.
+    static constexpr std::array<std::string_view, 3> kLater = {"___nba_", "___act_", "___stl_"};
+    // Time, random numbers, DPI, events, objects, and tasks that may have any of them.
+    static constexpr std::array<std::string_view, 9> kImpure = {
+        "VL_TIME", "VL_RAND",   "VL_URANDOM",    "VL_DIST",     "__Vdpi",
+        ".fire()", "fireEvent", "VL_NULL_CHECK", "__VnoInFunc_"};
+    Uses uses;
     for (const File& file : files)
         each_function(file.text, [&](std::string_view name, std::string_view body) {
             if (name.find("___eval_triggers__act(") != std::string_view::npos) {
                 uses.edges.emplace_back(body);
                 return;
             }
-            if (uses_of(body, clock) == 0 ||
-                std::any_of(kHarmless.begin(), kHarmless.end(), [&](std::string_view harmless) {
-                    return name.find(harmless) != std::string_view::npos;
-                }))
-                return;
-            uses.by_other_logic = true;
-            if (name.find("___ico_") != std::string_view::npos) uses.by_input_logic = true;
+            const bool input_logic = name.find("___ico_") != std::string_view::npos ||
+                                     name.find("___eval_ico(") != std::string_view::npos;
+            if (input_logic && contains_any(body, kImpure)) uses.impure_input_logic = true;
+            if (uses_of(body, clock) == 0 || contains_any(name, kHarmless)) return;
+            uses.clock_by_other_logic = true;
+            if (!contains_any(name, kLater)) uses.clock_by_input_logic = true;
         });
     return uses;
 }
@@ -117,6 +130,7 @@ void read_edges(std::string body, const std::string& clock, EvalShortcuts& short
     // Each signal whose edges are looked at has such a member.
     const std::regex members(self + "(__Vtrig\\w+)");
     shortcuts.clock_alone =
+        body.find("isFired") == std::string::npos &&
         std::all_of(std::sregex_iterator(body.begin(), body.end(), members), std::sregex_iterator(),
                     [&](const std::smatch& m) { return m[1] == before; });
 }
@@ -127,7 +141,7 @@ Result<EvalShortcuts> make_eval_shortcuts(const std::string& folder,
     EvalShortcuts shortcuts;
     if (!clock_member.empty()) {
         std::vector<File> files = model_files(folder);
-        const ClockUses uses = clock_uses(files, clock_member);
+        const Uses uses = find_uses(files, clock_member);
         File* caller = nullptr;
         std::size_t calls = 0;
         bool samples = false;
@@ -139,15 +153,17 @@ Result<EvalShortcuts> make_eval_shortcuts(const std::string& folder,
             }
             samples = samples || file.text.find("__Vsampled") != std::string::npos;
         }
-        if (calls == 1 && !uses.by_input_logic) {
+        // A clock that no edge follows is none that is understood here.
+        if (uses.edges.size() == 1 && !uses.clock_by_other_logic && !uses.impure_input_logic)
+            read_edges(uses.edges[0], clock_member, shortcuts);
+        const bool followed = uses.edges.size() == 1 && uses_of(uses.edges[0], clock_member) > 0;
+        if (calls == 1 && followed && !uses.clock_by_input_logic && !uses.impure_input_logic) {
             caller->text.replace(caller->text.find(kCall), kCall.size(), kSkippableCall);
             caller->text.insert(0, "extern bool spikelock_inputs_settled;\n");
             if (Status written = write_file(caller->path, caller->text); !written)
                 return written.error();
             shortcuts.settled_inputs = true;
         }
-        if (!uses.by_other_logic && uses.edges.size() == 1)
-            read_edges(uses.edges[0], clock_member, shortcuts);
         if (samples) shortcuts.clock_alone = false;
     }
     std::string text;

@@ -11,7 +11,7 @@ namespace spikelock::sim::detail {
 /// expected, nothing.
 struct EvalShortcuts {
     /// The combinational logic behind the inputs, where none but the clock changed. The logic does
-    /// not read the clock (a gated clock), and its one call got the condition
+    /// not read the clock (a gated clock), gives the same again, and its one call got the condition
     /// spikelock_inputs_settled, which the host sets.
     bool settled_inputs = false;
     /// The eval of a falling edge before which no input changed: only rising edges of the clock are

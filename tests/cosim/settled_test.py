@@ -5,6 +5,8 @@ changed, falling edges, latches, a clock in that logic, edges of inputs, and wha
 memory that was loaded by the back door. The core is cores/settled_core.sv."""
 
 import json
+import pathlib
+import re
 import tempfile
 
 import tool
@@ -70,12 +72,19 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         with open(f"{folder}/net.json", "w", encoding="utf-8") as out:
             json.dump(network(), out)
-        with open(f"{folder}/cosim.toml", "w", encoding="utf-8") as out:
-            out.write(MANIFEST.format(sources=tool.COSIM / "cores/settled_core.sv"))
-        for kind in (0, 1, 2, 3, 4):
+        core = tool.COSIM / "cores/settled_core.sv"
+        manifest = MANIFEST.format(sources=core)
+        pathlib.Path(f"{folder}/clk.toml").write_text(manifest, encoding="utf-8")
+        # A clock whose name the model's class has for itself.
+        text = re.sub(r"\bclk\b", "step", core.read_text(encoding="utf-8"))
+        pathlib.Path(f"{folder}/step.sv").write_text(text, encoding="utf-8")
+        manifest = MANIFEST.format(sources="step.sv").replace('"clk"', '"step"')
+        pathlib.Path(f"{folder}/step.toml").write_text(manifest, encoding="utf-8")
+        runs = [("clk", kind) for kind in (0, 1, 2, 3, 4)] + [("step", 0), ("step", 1)]
+        for clock, kind in runs:
             for plain in ("false", "true"):
-                what = f"KIND {kind}, plain_eval {plain}"
-                done = tool.run("run", f"{folder}/cosim.toml", "--no-record", "--json", "--set",
+                what = f"{clock}, KIND {kind}, plain_eval {plain}"
+                done = tool.run("run", f"{folder}/{clock}.toml", "--no-record", "--json", "--set",
                                 f"core.parameters.KIND={kind}", "--set",
                                 f"core.plain_eval={plain}")
                 if not checks.equal(done.status, 0, f"{what}: exit code; {done.out} {done.err}"):
