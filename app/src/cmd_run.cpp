@@ -403,8 +403,9 @@ void add_run(CLI::App& app, int& exit_code, Console& console) {
     auto* cmd = app.add_subcommand(
         "run", "Run golden and RTL in lockstep, compare everything, explain the first divergence");
     add_core_options(*cmd, *o, console);
-    cmd->add_option("--samples", o->samples, "Run only the first N samples of an image stimulus");
-    cmd->add_option("--steps", o->steps, "Run at most N timesteps");
+    cmd->add_option("--samples", o->samples, "Run only the first N samples of an image stimulus")
+        ->check(at_least(1));
+    cmd->add_option("--steps", o->steps, "Run at most N timesteps (0: all)")->check(at_least(0));
     cmd->add_flag("--list-faults", o->list_faults,
                   "List the faults that can be injected, and exit");
     cmd->add_option("--record", o->record, "Trace file (default spikelock-out/<core>.h5)");
@@ -415,10 +416,12 @@ void add_run(CLI::App& app, int& exit_code, Console& console) {
         ->delimiter(',');
     cmd->add_option("--mask", o->masks,
                     "Leave out of the comparison: FIELD[:N[-M]][@T[-U]][~BITS]");
-    cmd->add_option("--collect", o->collect, "Collect N divergent timesteps before stopping");
+    cmd->add_option("--collect", o->collect, "Collect N divergent timesteps before stopping")
+        ->check(at_least(1));
     cmd->add_flag("--allow-vacuous", o->allow_vacuous,
                   "Accept a run in which nothing spiked or changed");
-    cmd->add_option("--depth", o->depth, "Generations of presynaptic spikes in the causal chain");
+    cmd->add_option("--depth", o->depth, "Generations of presynaptic spikes in the causal chain")
+        ->check(at_least(0));
     cmd->add_option("--dot", o->dot, "Write the causal chain as a Graphviz graph");
     cmd->add_option("--coverage", o->coverage,
                     "Count executed RTL lines and branches into FILE (for verilator_coverage)");
@@ -426,7 +429,8 @@ void add_run(CLI::App& app, int& exit_code, Console& console) {
     cmd->add_option("--kernel", o->kernel,
                     "Golden arithmetic: auto, scalar, generic, avx2, avx512");
     cmd->add_option("--block-steps", o->block_steps,
-                    "Timesteps per block (default: 2 to 5 ms of work)");
+                    "Timesteps per block (default: 2 to 5 ms of work)")
+        ->check(at_least(0));
     cmd->callback([=, &exit_code, &console] { exit_code = run(*o, console); });
 }
 

@@ -5,7 +5,10 @@
 #include <fmt/ostream.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
+
+#include "spikelock/base/text.hpp"
 
 namespace spikelock::app {
 
@@ -75,11 +78,53 @@ std::string shell_quoted(const std::string& word) {
     return quoted + "'";
 }
 
+CLI::Validator at_least(double low) {
+    const std::string wanted = fmt::format("a number from {:g}", low);
+    const auto check = [=](const std::string& text) {
+        double value = 0.0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error == std::errc() && end == text.data() + text.size() && value >= low)
+            return std::string();
+        return "expected " + wanted + ", got '" + text + "'";
+    };
+    return {check, ""};
+}
+
+namespace {
+/// What is wrong with the arguments: an unknown verb or option with the nearest known ones, else in
+/// the parser's words.
+std::string usage_error(const CLI::App& app, const std::vector<std::string>& arguments,
+                        const CLI::ParseError& error) {
+    const auto chosen = app.get_subcommands();
+    std::vector<std::string> known;
+    if (chosen.empty()) {
+        const auto verb = std::find_if(arguments.begin(), arguments.end(),
+                                       [](const auto& a) { return !a.empty() && a[0] != '-'; });
+        if (verb == arguments.end()) return error.what();
+        for (const CLI::App* sub : app.get_subcommands({})) known.push_back(sub->get_name());
+        return "unknown verb '" + *verb + "'" + did_you_mean(*verb, known);
+    }
+    const auto unknown = std::find_if(arguments.begin(), arguments.end(), [&](const auto& a) {
+        const std::string name = a.substr(0, a.find('='));
+        return a.starts_with("--") && a.size() > 2 &&
+               chosen[0]->get_option_no_throw(name) == nullptr;
+    });
+    if (unknown == arguments.end() ||
+        error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError))
+        return error.what();
+    for (const CLI::Option* option : chosen[0]->get_options())
+        for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    const std::string name = unknown->substr(0, unknown->find('='));
+    return "unknown option '" + name + "'" + did_you_mean(name, known);
+}
+}  // namespace
+
 int run_command_line(const std::vector<std::string>& arguments, Console& console) {
     CLI::App app(
         "Spikelock runs a bit-exact golden model and a Verilated neuron core in lockstep and says "
         "where,\n"
-        "when and why they first part.\n");
+        "when and why they first part.\n",
+        "spikelock");
     app.require_subcommand(1);
     app.set_version_flag("--version", "spikelock " SPIKELOCK_VERSION);
     app.failure_message(CLI::FailureMessage::help);
@@ -113,8 +158,8 @@ int run_command_line(const std::vector<std::string>& arguments, Console& console
         if (error.get_exit_code() == 0) {  // --help, --version
             return app.exit(error, console.out, console.err);
         }
-        fmt::print(console.err, "error: {}\n", error.what());
         const auto chosen = app.get_subcommands();
+        fmt::print(console.err, "error: {}\n", usage_error(app, arguments, error));
         fmt::print(console.err, "Run 'spikelock {}--help' for what is possible.\n",
                    chosen.empty() ? std::string() : chosen[0]->get_name() + " ");
         return static_cast<int>(ExitCode::Usage);

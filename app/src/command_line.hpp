@@ -10,7 +10,8 @@
 
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace spikelock::app {
 
@@ -21,6 +22,9 @@ Result<lockstep::Mask> parse_mask(const std::string& text);
 
 /// A word quoted for a POSIX shell where it needs it.
 std::string shell_quoted(const std::string& word);
+
+/// Of an option that is a number: it is not below `low`.
+CLI::Validator at_least(double low);
 
 /// Runs a whole command line (without the program's name).
 /// @returns the exit code

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
+#include "command_line.hpp"
 #include "spikelock/base/text.hpp"
 
 namespace spikelock::app {
@@ -21,11 +22,13 @@ void add_manifest_options(CLI::App& cmd, CoreOptions& o, Console& console) {
 
 void add_core_options(CLI::App& cmd, CoreOptions& o, Console& console) {
     add_manifest_options(cmd, o, console);
-    cmd.add_option("--seed", o.seed, "Seed of stimulus and pacing");
-    cmd.add_option("--power-on-seed", o.power_on_seed, "Seed of what no reset touches in the core");
+    cmd.add_option("--seed", o.seed, "Seed of stimulus and pacing")->check(at_least(0));
+    cmd.add_option("--power-on-seed", o.power_on_seed, "Seed of what no reset touches in the core")
+        ->check(at_least(0));
     cmd.add_option("--fault", o.fault, "Inject a fault into the core (build with FAULTS)");
     cmd.add_option("--wall-limit-s", o.wall_limit_s,
-                   "Seconds without a clock before the core counts as hung");
+                   "Seconds without a clock before the core counts as hung")
+        ->check(at_least(0.001));
 }
 
 Result<manifest::Manifest> load_core(const CoreOptions& o, const std::vector<std::string>& more) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "command_line.hpp"
 #include "recorder.hpp"
 #include "spikelock/base/hash.hpp"
 #include "spikelock/golden/network_json.hpp"
@@ -84,9 +85,11 @@ void add_subject_options(CLI::App& cmd, SubjectOptions& o) {
     cmd.add_option("subject", o.path, "Manifest (cosim.toml), NIR graph (.nir) or network (.json)")
         ->required();
     cmd.add_option("--set", o.set, "Override a manifest key: --set stimulus.max_rate=0.3");
-    cmd.add_option("--seed", o.seed, "Seed of the stimulus");
-    cmd.add_option("--samples", o.samples, "Run only the first N samples of an image stimulus");
-    cmd.add_option("--steps", o.steps, "Run N timesteps (of images: at most N)");
+    cmd.add_option("--seed", o.seed, "Seed of the stimulus")->check(at_least(0));
+    cmd.add_option("--samples", o.samples, "Run only the first N samples of an image stimulus")
+        ->check(at_least(1));
+    cmd.add_option("--steps", o.steps, "Run N timesteps (of images: at most N)")
+        ->check(at_least(0));
     cmd.add_option("--duration-s,--duration", o.duration_s,
                    "Run that many seconds of network time");
     cmd.add_option("--sample-steps", o.sample_steps,

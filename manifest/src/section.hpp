@@ -98,14 +98,15 @@ public:
             know({key});
             return fallback;
         }
-        const std::string value = text(key);
         std::vector<std::string> names;
-        for (const auto& [name, result] : known) {
-            if (name == value) return result;
-            names.push_back(name);
-        }
+        for (const auto& [name, result] : known) names.push_back(name);
         std::string all;
         for (const std::string& name : names) all += (all.empty() ? "'" : ", '") + name + "'";
+        const toml::node* node = take(key);
+        if (!node->is_string()) bad("expected one of " + all + ", got " + kind(*node), where(key));
+        const std::string value = node->as_string()->get();
+        for (const auto& [name, result] : known)
+            if (name == value) return result;
         bad("expected one of " + all + ", got '" + value + "'" + did_you_mean(value, names),
             where(key));
     }

@@ -264,6 +264,13 @@ def environment(e):
 
 
 def arguments(e):
+    e.expect("an unknown verb", r"unknown verb 'rnu'; did you mean 'run'\?", "rnu", "x.toml")
+    e.expect("an unknown option", r"unknown option '--stpes'; did you mean '--steps' or .*",
+             "run", "x.toml", "--stpes=3")
+    e.expect("a negative number of timesteps",
+             r"--steps: expected a number from 0, got '-5'", "run", "x.toml", "--steps", "-5")
+    e.expect("a seed below 0", r"--seed: expected a number from 0, got '-1'", "run",
+             "x.toml", "--seed", "-1")
     e.expect("an unknown fault", r"{f}faults\.toml: no fault 'threshold-compar'; did you mean "
              r"'threshold-compare'.*", "run", tool.SNN_CORE, "--fault", "threshold-compar")
     e.expect("a core without faults", r"{f}tiny_core\.toml: this core has no injected faults \(key "
@@ -278,8 +285,6 @@ def arguments(e):
              tool.TINY_CORE, "--set", "nothing")
     e.expect("a misspelt override", r"{f}tiny_core\.toml: unknown key 'stpes' in \[stimulus\]; did "
              r"you mean 'steps'.*", "run", tool.TINY_CORE, "--set", "stimulus.stpes=3")
-    e.expect("an unknown option", r".*--no-such.*", "run", tool.TINY_CORE, "--no-such")
-    e.expect("an unknown verb", r".*", "simulate")
     e.expect("no manifest named", r".*manifest.*", "run")
     e.expect("no trace", r"{f}none\.h5: .*", "diff", "none.h5", "none.h5")
     e.expect("nothing to show", r"{f}none\.h5: .*", "show", "none.h5")
