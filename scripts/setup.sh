@@ -14,7 +14,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 readonly RUN_PACKAGES=(
   g++ make cmake ninja-build ccache mold pkgconf   # to build the command
   verilator zlib1g-dev                             # to build cores (zlib: FST waveforms)
-  libhdf5-dev libisal-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libspdlog-dev
+  libhdf5-dev libisal-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libfmt-dev
 )
 readonly TEST_PACKAGES=(

@@ -36,7 +36,7 @@ typedef struct spikelock_network {
     const int32_t* target;     /* (n_synapses), neuron */
     const int32_t* weight;     /* (n_synapses), LSB, before weight_shift */
     const int32_t* delay;      /* (n_synapses), timesteps */
-    const char* json;          /* all of it as text, as `spikelock quantise` writes it */
+    const char* json;          /* all of it as text, as docs/network.md describes it */
 } spikelock_network;
 
 /* A field that the model shows beside its spikes. */

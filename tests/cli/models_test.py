@@ -225,6 +225,17 @@ def check_options(checks, folder, nir):
     checks.that(not list(folder.glob("*.part")), "temporary files")
 
 
+def check_documented_network(checks, folder):
+    """The example of docs/network.md is a network."""
+    page = (tool.ROOT / "docs/network.md").read_text(encoding="utf-8")
+    (folder / "pair.json").write_text(page.split("```json")[1].split("```")[0], encoding="utf-8")
+    done = tool.run("trace", folder / "pair.json", "--steps", "200", "--probability", "0.5",
+                    "--record", folder / "pair.h5", "--json")
+    if checks.equal(done.status, 0, f"documented network: {done.err}"):
+        with h5py.File(folder / "pair.h5") as trace:
+            checks.equal(trace["trace/fields/v"].shape, (200, 2), "documented network: shape")
+
+
 def main():
     checks = tool.Checks()
     with tempfile.TemporaryDirectory() as name:
@@ -234,6 +245,7 @@ def main():
         check_figures(checks, folder, nir, thresholds)
         check_options(checks, folder, nir)
         check_core(checks, folder)
+        check_documented_network(checks, folder)
     checks.finish()
 
 
