@@ -209,6 +209,22 @@ int run(RunOptions& o, Console& console) {
     if (!experiment) return console.fail(experiment.error());
     Experiment& e = *experiment;
 
+    // What [golden] and [answer] ask of the network is told before the core is built, unless the
+    // core is asked for a part of it.
+    const bool reads =
+        std::any_of(m.maps.begin(), m.maps.end(), [](const auto& map) { return map.read; });
+    if (!m.golden.given() && !reads)
+        if (const Result<BuiltIn> built = make_golden(e, *kernel); !built)
+            return console.fail(built.error());
+    // Where the answers are read off, for the three models side by side.
+    std::optional<trace::Population> answers;
+    if (!m.answer_population.empty()) {
+        Result<trace::Population> population = e.network.shape().population(m.answer_population);
+        if (!population)
+            return console.fail(
+                {population.error().code, population.error().message, m.path + ": [answer]"});
+        answers = *population;
+    }
     // A place to record that cannot be written is told before anything long starts.
     std::string trace_file;
     if (!o.no_record) {
@@ -250,15 +266,6 @@ int run(RunOptions& o, Console& console) {
     if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
     if (!golden) return console.fail(golden.error());
 
-    // Where the answers are read off, for the three models side by side.
-    std::optional<trace::Population> answers;
-    if (!m.answer_population.empty()) {
-        Result<trace::Population> population = e.network.shape().population(m.answer_population);
-        if (!population)
-            return console.fail(
-                {population.error().code, population.error().message, m.path + ": [answer]"});
-        answers = *population;
-    }
     const auto samples = e.stimulus->samples();
     const auto counter = [&] {
         return AnswerCounter(answers.value_or(trace::Population{}), e.network.n_neurons(), samples);

@@ -150,6 +150,8 @@ private:
         }
         if (std::isdigit(static_cast<unsigned char>(text_[at_])) != 0) return number();
         if (name_start(text_[at_])) return name();
+        if (text_[at_] == '>' || text_[at_] == '=')
+            return fail("expected a number, a name or '(' ('>>>', '===' and '!==' are not known)");
         return fail("expected a number, a name or '('");
     }
     Result<NodePtr> call() {

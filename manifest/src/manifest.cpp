@@ -265,7 +265,7 @@ void apply_override(toml::table& root, const std::string& text) {
     if (equals == std::string::npos || equals == 0) bad("expected key.path=value", where);
     toml::table value;
     try {
-        value = toml::parse("value = " + text.substr(equals + 1));
+        value = toml::parse("value = " + text.substr(equals + 1), where);
     } catch (const toml::parse_error&) {
         std::string quoted;
         for (const char c : text.substr(equals + 1)) {
@@ -273,7 +273,7 @@ void apply_override(toml::table& root, const std::string& text) {
             quoted += c;
         }
         try {
-            value = toml::parse("value = \"" + quoted + "\"");
+            value = toml::parse("value = \"" + quoted + "\"", where);
         } catch (const toml::parse_error& error) {
             bad("expected a TOML value: " + std::string(error.description()), where);
         }
@@ -284,10 +284,14 @@ void apply_override(toml::table& root, const std::string& text) {
         const std::string key = rest.substr(0, dot);
         rest.erase(0, dot + 1);
         if (!at->contains(key)) at->insert(key, toml::table{});
+        const toml::node* node = at->get(key);
+        if (node->is_array())
+            bad("'" + key + "' has several entries, which --set cannot reach; edit the manifest",
+                where);
         at = at->get(key)->as_table();
         if (!at) bad("'" + key + "' is not a table", where);
     }
-    at->insert_or_assign(rest, *value.get("value"));
+    at->insert_or_assign(rest, std::move(*value.get("value")));
 }
 
 TimestepSpec read_timestep(Section t) {

@@ -216,6 +216,8 @@ private:
         return name_.empty() ? std::string(key) : name_ + "." + std::string(key);
     }
     std::string place(const toml::source_region& region) const {
+        // A value that was given on the command line has that for a path.
+        if (region.path && *region.path != file_) return *region.path;
         return region.begin ? file_ + ":" + std::to_string(region.begin.line) : file_;
     }
     static std::string kind(const toml::node& node) {

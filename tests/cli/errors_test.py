@@ -267,6 +267,18 @@ def arguments(e):
     e.expect("an unknown verb", r"unknown verb 'rnu'; did you mean 'run'\?", "rnu", "x.toml")
     e.expect("an unknown option", r"unknown option '--stpes'; did you mean '--steps' or .*",
              "run", "x.toml", "--stpes=3")
+    e.expect("an override of an entry", r"--set observe\.field=u: 'observe' has several entries, .*",
+             "run", tool.TINY_CORE, "--set", "observe.field=u")
+    e.expect("an override of the wrong type", r"--set stimulus\.steps=abc: stimulus\.steps: expected "
+             r"an integer, got string", "run", tool.TINY_CORE, "--set", "stimulus.steps=abc")
+    # Before anything is built: there is no Verilator.
+    nothing = {"PATH": "/nowhere"}
+    e.expect("an unknown population of answers", r"{f}tiny_core\.toml: \[answer\]: .*'nobody'.*|"
+             r".*nobody.*", "run", tool.TINY_CORE, "--set", "answer.population=nobody",
+             "--no-record", env=nothing)
+    e.expect("a list of the wrong length", r"{f}tiny_core\.toml:\d+: golden\.leak\.amount: has 2 "
+             r"numbers, expected \d+: one for each neuron", "run", tool.TINY_CORE, "--set",
+             "golden.leak.amount=[1,2]", "--no-record", env=nothing)
     e.expect("a negative number of timesteps",
              r"--steps: expected a number from 0, got '-5'", "run", "x.toml", "--steps", "-5")
     e.expect("a seed below 0", r"--seed: expected a number from 0, got '-1'", "run",

@@ -266,7 +266,10 @@ TEST_CASE("manifest/expression: what is no expression is told with its column",
          {"18446744073709551616", "expected a number of at most 64 bits at column 20"},
          {"0x10000000000000000", "expected a number of at most 64 bits at column 19"},
          {"a = 1", "expected an operator or the end at column 3"},
-         {"a === b", "expected a number, a name or '(' at column 5"},
+         {"a === b",
+          "expected a number, a name or '(' ('>>>', '===' and '!==' are not known) at column 5"},
+         {"a >>> 1",
+          "expected a number, a name or '(' ('>>>', '===' and '!==' are not known) at column 5"},
          {"\xc3\xa4", "expected a number, a name or '(' at column 1"}}));
     CAPTURE(text);
     const auto parsed = Expression::parse(text, "m.toml:7: key");

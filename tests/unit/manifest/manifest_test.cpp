@@ -250,13 +250,14 @@ TEST_CASE("manifest: overrides are put in before checking and blamed by key", "[
         {{"stimulus.seed", "--set stimulus.seed", "expected key.path=value"},
          {"=3", "--set =3", "expected key.path=value"},
          {"clock.x=3", "--set clock.x=3", "'clock' is not a table"},
-         {"observe.x=3", "--set observe.x=3", "'observe' is not a table"},
+         {"observe.x=3", "--set observe.x=3",
+          "'observe' has several entries, which --set cannot reach; edit the manifest"},
          // No line of the file is to blame.
-         {"stimulus.seed=-1", kMinimalPath + ": stimulus.seed",
+         {"stimulus.seed=-1", "--set stimulus.seed=-1: stimulus.seed",
           "expected 0..9223372036854775807, got -1"},
          {"stimulus.sead=1", kMinimalPath,
           "unknown key 'sead' in [stimulus]; did you mean 'seed'?"},
-         {"core.parameters.N=1.5", kMinimalPath + ": core.parameters.N",
+         {"core.parameters.N=1.5", "--set core.parameters.N=1.5: core.parameters.N",
           "expected an integer or a string, got floating-point"}}));
     const Error error = error_of(minimal(), kMinimalPath, {text});
     CAPTURE(text, error.text());
