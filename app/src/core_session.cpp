@@ -94,7 +94,11 @@ Result<sim::Design> elaborate_core(const manifest::Manifest& m, const Console& c
     sim::ElaborateOptions options = sim::elaborate_options(m);
     options.temp_folder = fs::temp_directory_path().string();
     options.stop = console.stop;
-    return sim::elaborate(options);
+    Result<sim::Design> design = sim::elaborate(options);
+    if (design || !design.error().where.empty()) return design;
+    Error error = design.error();  // about top, parameters or options
+    error.where = m.path + ": [core]";
+    return error;
 }
 
 std::string reproduce_line(const manifest::Manifest& m, const CoreOptions& o,

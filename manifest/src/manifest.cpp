@@ -34,7 +34,7 @@ CoreSpec read_core(Section s, const std::string& folder) {
     if (s.has("sources") && core.sources.empty())
         bad("expected at least one source file", s.where("sources"));
     for (const std::string& dir : s.list("include_dirs"))
-        core.include_dirs.push_back(needed_file(folder, dir, s.where("include_dirs")));
+        core.include_dirs.push_back(detail::needed_folder(folder, dir, s.where("include_dirs")));
     core.defines = s.list("defines");
     core.waivers = s.has("waivers") ? expand(folder, s.list("waivers"), s.where("waivers"))
                                     : s.list("waivers");
@@ -590,7 +590,10 @@ std::string content_of(const std::string& path) {
             {Errc::NotFound, "is a folder; expected a core manifest, e.g. cosim.toml in it", path}};
     std::ifstream file(path, std::ios::binary);
     if (!file)
-        throw Bad{{Errc::NotFound, "cannot open; expected a core manifest (cosim.toml)", path}};
+        throw Bad{{Errc::NotFound,
+                   std::string("cannot open: ") + std::strerror(errno) +
+                       "; expected a core manifest (cosim.toml)",
+                   path}};
     std::string content;
     while (file && content.size() <= kMaxText) {
         const std::size_t size = content.size();

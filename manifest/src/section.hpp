@@ -3,9 +3,12 @@
 
 #include <glob.h>
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <initializer_list>
 #include <limits>
@@ -240,11 +243,23 @@ inline std::string absolute(const std::string& folder, const std::string& path) 
         .string();
 }
 
+inline std::string needed_folder(const std::string& folder, const std::string& path,
+                                 const std::string& where) {
+    const std::string full = absolute(folder, path);
+    std::error_code error;
+    if (!std::filesystem::is_directory(full, error)) bad("no such folder: " + full, where);
+    return full;
+}
+
 inline std::string needed_file(const std::string& folder, const std::string& path,
                                const std::string& where) {
     const std::string full = absolute(folder, path);
     std::error_code error;
     if (!std::filesystem::exists(full, error)) bad("no such file: " + full, where);
+    if (std::filesystem::is_directory(full, error))
+        bad("expected a file, this is a folder: " + full, where);
+    if (access(full.c_str(), R_OK) != 0)
+        bad("cannot read " + full + ": " + std::strerror(errno), where);
     return full;
 }
 

@@ -351,8 +351,12 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
                                             m.folder, options.stop);
             if (!verilated) return verilated.error();
             (void)write_file(log_file, verilated->output);
-            if (verilated->status != 0)
-                return detail::build_error("verilator", verilated->output, log_file);
+            if (verilated->status != 0) {
+                // What has no place in a source is about top, parameters or options.
+                Error error = detail::build_error("verilator", verilated->output, log_file);
+                if (error.where.empty()) error.where = m.path + ": [core]";
+                return error;
+            }
             ports = read_ports(read_file((folder / "Vdut.h").string()));
             const std::string control = control_file(m, &ports);
             if (pass == 1 || control == control_file(m, nullptr)) break;

@@ -58,8 +58,8 @@ class Errors:
 def manifests(e):
     with tempfile.TemporaryDirectory() as name:
         folder = tiny_folder(name)
-        e.expect("no manifest", r"{f}none\.toml: cannot open; expected a core manifest "
-                 r"\(cosim\.toml\)", "run", folder / "none.toml")
+        e.expect("no manifest", r"{f}none\.toml: cannot open: No such file or directory; expected "
+                 r"a core manifest \(cosim\.toml\)", "run", folder / "none.toml")
         e.expect("a folder",
                  r"{f}: is a folder; expected a core manifest, e\.g\. cosim\.toml in it",
                  "run", folder)
@@ -86,6 +86,8 @@ def manifests(e):
              r"network\.json: no such file: {f}none\.json"),
             ("kind = \"poisson\"", "kind = \"events\"\nfile = \"none.csv\"",
              r"stimulus\.file: no such file: {f}none\.csv"),
+            ("json = \"tiny_core.json\"", "json = \".\"",
+             r"network\.json: expected a file, this is a folder: {f}"),
             ("field = \"v\"", "field = \"w\"", None),
     ):
         with tempfile.TemporaryDirectory() as name:
@@ -175,9 +177,10 @@ def sources(e, env):
     with tempfile.TemporaryDirectory() as name:
         folder = tiny_folder(name)
         spoil(folder, "top = \"tiny_core\"", "top = \"tinny_core\"")
-        e.expect("a wrong top", r"(\S+: )?verilator: .*tinny_core.*", "build",
+        e.expect("a wrong top", r"{f}tiny_core\.toml: \[core\]: verilator: .*tinny_core.*", "build",
                  folder / "tiny_core.toml", env=env)
-        e.expect("a parameter that the top lacks", r"(\S+: )?verilator: .*Width.*", "build",
+        e.expect("a parameter that the top lacks",
+                 r"{f}tiny_core\.toml: \[core\]: verilator: .*Width.*", "build",
                  folder / "tiny_core.toml", "--set", "core.top=tiny_core", "--set",
                  "core.parameters.Width=16", env=env)
 
@@ -267,10 +270,12 @@ def arguments(e):
     e.expect("an unknown verb", r"unknown verb 'rnu'; did you mean 'run'\?", "rnu", "x.toml")
     e.expect("an unknown option", r"unknown option '--stpes'; did you mean '--steps' or .*",
              "run", "x.toml", "--stpes=3")
-    e.expect("an override of an entry", r"--set observe\.field=u: 'observe' has several entries, .*",
-             "run", tool.TINY_CORE, "--set", "observe.field=u")
-    e.expect("an override of the wrong type", r"--set stimulus\.steps=abc: stimulus\.steps: expected "
-             r"an integer, got string", "run", tool.TINY_CORE, "--set", "stimulus.steps=abc")
+    e.expect("an override of an entry",
+             r"--set observe\.field=u: 'observe' has several entries, .*", "run",
+             tool.TINY_CORE, "--set", "observe.field=u")
+    e.expect("an override of the wrong type", r"--set stimulus\.steps=abc: stimulus\.steps: "
+             r"expected an integer, got string", "run", tool.TINY_CORE, "--set",
+             "stimulus.steps=abc")
     # Before anything is built: there is no Verilator.
     nothing = {"PATH": "/nowhere"}
     e.expect("an unknown population of answers", r"{f}tiny_core\.toml: \[answer\]: .*'nobody'.*|"
