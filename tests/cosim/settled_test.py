@@ -17,6 +17,7 @@ clock = "clk"
 top = "settled_core"
 sources = ["{sources}"]
 lint = false
+optimise = "-O0"
 [network]
 json = "net.json"
 [stimulus]
@@ -80,19 +81,21 @@ def main():
         pathlib.Path(f"{folder}/step.sv").write_text(text, encoding="utf-8")
         manifest = MANIFEST.format(sources="step.sv").replace('"clk"', '"step"')
         pathlib.Path(f"{folder}/step.toml").write_text(manifest, encoding="utf-8")
-        runs = [("clk", kind) for kind in (0, 1, 2, 3, 4)] + [("step", 0), ("step", 1)]
-        for clock, kind in runs:
-            for plain in ("false", "true"):
-                what = f"{clock}, KIND {kind}, plain_eval {plain}"
-                done = tool.run("run", f"{folder}/{clock}.toml", "--no-record", "--json", "--set",
-                                f"core.parameters.KIND={kind}", "--set",
-                                f"core.plain_eval={plain}")
-                if not checks.equal(done.status, 0, f"{what}: exit code; {done.out} {done.err}"):
-                    continue
-                told = done.json()
-                checks.equal(told["verdict"], "MATCH", what)
-                checks.equal(told["values_compared"], 4000 * 4 * 2, f"{what}: values")
-                checks.that(told["spikes_actual"] > 500, f"{what}: spikes")
+        # With all evals the first need only be shown to be right.
+        runs = [("clk", 0, "true"), ("clk", 0, "false"), ("clk", 1, "false"), ("clk", 2, "false"),
+                ("clk", 3, "false"), ("clk", 4, "false"), ("step", 0, "false"),
+                ("step", 1, "false")]
+        for clock, kind, plain in runs:
+            what = f"{clock}, KIND {kind}, plain_eval {plain}"
+            done = tool.run("run", f"{folder}/{clock}.toml", "--no-record", "--json", "--set",
+                            f"core.parameters.KIND={kind}", "--set",
+                            f"core.plain_eval={plain}")
+            if not checks.equal(done.status, 0, f"{what}: exit code; {done.out} {done.err}"):
+                continue
+            told = done.json()
+            checks.equal(told["verdict"], "MATCH", what)
+            checks.equal(told["values_compared"], 4000 * 4 * 2, f"{what}: values")
+            checks.that(told["spikes_actual"] > 500, f"{what}: spikes")
     checks.finish()
 
 
