@@ -23,10 +23,13 @@ const std::vector<std::string> kKeys = {"threshold", "leak_shift", "reset", "ref
 std::size_t distance_by_definition(std::string_view a, std::string_view b) {
     if (a.empty()) return b.size();
     if (b.empty()) return a.size();
-    if (a[0] == b[0]) return distance_by_definition(a.substr(1), b.substr(1));
-    return 1 +
-           std::min({distance_by_definition(a.substr(1), b), distance_by_definition(a, b.substr(1)),
-                     distance_by_definition(a.substr(1), b.substr(1))});
+    std::size_t least = std::min({distance_by_definition(a.substr(1), b) + 1,
+                                  distance_by_definition(a, b.substr(1)) + 1,
+                                  distance_by_definition(a.substr(1), b.substr(1)) +
+                                      (a[0] == b[0] ? std::size_t{0} : std::size_t{1})});
+    if (a.size() > 1 && b.size() > 1 && a[0] == b[1] && a[1] == b[0])
+        least = std::min(least, distance_by_definition(a.substr(2), b.substr(2)) + 1);
+    return least;
 }
 }  // namespace
 
@@ -37,6 +40,7 @@ TEST_CASE("base/text: a misspelt name finds the right one first", "[base][unit]"
         {"leak-shift", "leak_shift"},
         {"resett", "reset"},
         {"refactory", "refractory"},
+        {"treshlod", "threshold"},
         {"reset", "reset"},
     }));
     const auto near = nearest_names(typed, kKeys);

@@ -8,7 +8,8 @@
 
 namespace spikelock {
 
-/// Names closest to `wanted` by edit distance, best first, for "did you mean" in messages.
+/// Names closest to `wanted` by edit distance, best first, for "did you mean" in messages. An edit
+/// leaves out, adds or changes a letter, or swaps two neighbours, which are then not edited again.
 /// @param most  at most that many; names farther than half their length are left out
 std::vector<std::string> nearest_names(std::string_view wanted, std::span<const std::string> known,
                                        std::size_t most = 3);
