@@ -11,13 +11,21 @@ import xml.etree.ElementTree as ElementTree
 
 
 def reason_of_skip(case):
-    """The line in which a skipped test says why, or what ctest says."""
+    """What a skipped test says is the reason, or what ctest says."""
     output = [line.strip() for line in (case.findtext("system-out") or "").splitlines()]
     for number, line in enumerate(output):
-        if "SKIPPED:" in line:
-            # Catch2 puts the reason below, after a line of its own words.
-            rest = [line.split("SKIPPED:")[-1].strip(), *output[number + 1 : number + 4]]
-            return next((text for text in rest if text and "with message" not in text), "")
+        said, mark, rest = line.partition("SKIPPED:" if "SKIPPED:" in line else "skipped:")
+        if not mark or (said and not said.endswith(" ")):
+            continue
+        # Catch2 puts the reason below, after a line of its own words, on as many lines as it takes.
+        reason = [rest.strip()] if rest.strip() else []
+        for text in output[number + 1 :]:
+            if (not text and reason) or set(text) == {"="} or set(text) == {"-"}:
+                break
+            if text and "with message" not in text:
+                reason.append(text)
+        if reason:
+            return " ".join(reason)
     skipped = case.find("skipped")
     return skipped.get("message", "") if skipped is not None else ""
 

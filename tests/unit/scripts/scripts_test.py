@@ -199,6 +199,18 @@ class SummaryTestCase(unittest.TestCase):
             "a.cpp:3: SKIPPED:\nexplicitly with message:\n  no data\n</system-out></testcase>"
         )
         self.assertIn("skipped: s: no data", self.run_it(catch2)[1])
+        for output, reason in (
+            (
+                "a.cpp:7: SKIPPED:\nexplicitly with message:\n  no data; set\n  PLACE\n\n====",
+                "no data; set PLACE",
+            ),
+            ("first\nskipped: no port here", "no port here"),
+        ):
+            long = (
+                '<testcase name="s" status="notrun"><skipped message="SKIP_RETURN_CODE=4"/>'
+                f"<system-out>{output}</system-out></testcase>"
+            )
+            self.assertIn(f"skipped: s: {reason}", self.run_it(long)[1])
 
     def test_a_test_that_could_not_run_has_failed(self):
         code, lines = self.run_it(
