@@ -278,9 +278,9 @@ def arguments(e):
              "stimulus.steps=abc")
     # Before anything is built: there is no Verilator.
     nothing = {"PATH": "/nowhere"}
-    e.expect("an unknown population of answers", r"{f}tiny_core\.toml: \[answer\]: .*'nobody'.*|"
-             r".*nobody.*", "run", tool.TINY_CORE, "--set", "answer.population=nobody",
-             "--no-record", env=nothing)
+    e.expect("an unknown population of answers",
+             r"{f}tiny_core\.toml: \[answer\]: no population 'nobody'", "run", tool.TINY_CORE,
+             "--set", "answer.population=nobody", "--no-record", env=nothing)
     e.expect("a list of the wrong length", r"{f}tiny_core\.toml:\d+: golden\.leak\.amount: has 2 "
              r"numbers, expected \d+: one for each neuron", "run", tool.TINY_CORE, "--set",
              "golden.leak.amount=[1,2]", "--no-record", env=nothing)
