@@ -140,7 +140,9 @@ int main(int argc, char** argv) {
             "examples/010_digits/cosim.toml",
             {"core.parameters.Neurons=" + std::to_string(point.neurons),
              "core.parameters.Axons=" + std::to_string(kAxons),
-             "core.parameters.Synapses=" + std::to_string(point.neurons * 64)}));
+             "core.parameters.Synapses=" + std::to_string(point.neurons * 64),
+             "core.parameters.VWidth=" + std::to_string(net.arithmetic.v_bits),
+             "core.parameters.AccWidth=" + std::to_string(net.arithmetic.acc_bits)}));
         sim::BuildOptions build;
         build.cache_dir = std::filesystem::absolute("build/bench").string();
         const sim::BuiltHost host = need(sim::build_host(m, build));
