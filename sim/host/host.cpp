@@ -24,6 +24,7 @@
 
 #include "Vdut.h"
 #include "Vdut___024root.h"
+#include "moves.hpp"
 #include "protocol.hpp"
 #include "shortcuts.inc"
 #include "signals.hpp"
@@ -52,12 +53,9 @@ using plan::Row;
 extern bool spikelock_inputs_settled;
 bool spikelock_inputs_settled = false;
 
-// Verilator generates it with the model; its header does not say so.
+// Verilator generates them with the model; its header does not name them.
 void Vdut___024root___eval_settle(Vdut___024root* root);
-
-/// Of functions that run in each timestep: the linker puts them next to each other, so that with
-/// the model's own code they find room in the processor's instruction cache.
-#define SPIKELOCK_HOT __attribute__((hot, noinline))
+void Vdut___024root___eval(Vdut___024root* root);
 
 namespace {
 
@@ -77,17 +75,11 @@ struct Part {
     Expr trigger;
     std::int32_t shown = -1;  // index of what it must show; -1: always shows all
     // How it is read.
-    enum class Gather : std::uint8_t { Table, Copy, Regular, Bits, Choices, Expressions };
+    enum class Gather : std::uint8_t { Table, Moves, Choices, Expressions };
     Gather gather = {};
-    const std::uint8_t* base = nullptr;
-    // Regular: whole signals of the field's storage, in few runs of equally distant ones.
-    // (Verilator cuts a module's members into groups, each with an alignment.)
-    struct Run {
-        const std::uint8_t* base = nullptr;
-        std::ptrdiff_t stride = 0;
-        std::uint32_t count = 0;
-    };
-    std::vector<Run> runs;
+    // Moves: whole signals of the field's storage, in few runs of equally distant ones (Verilator
+    // cuts a module's members into groups, each with an alignment), or bits in a row.
+    std::vector<Move> moves;
     // Choices: values behind valid or dirty bits, all stored and cut out alike.
     struct Choice {
         const std::uint8_t* condition = nullptr;  // the byte
@@ -98,7 +90,7 @@ struct Part {
     };
     std::uint8_t stored = 0;
     std::vector<Choice> choices;
-    // Regular and Choices: of what is cut out.
+    // Choices: of what is cut out.
     std::uint64_t mask = 0;
     std::uint64_t sign = 0;  // the sign bit; 0 where unsigned
     std::vector<Field> table;
@@ -141,7 +133,10 @@ struct OpenBlock {
 struct SideBandTarget {
     std::uint32_t width = 0;          // elements per timestep
     std::uint32_t element_bytes = 4;  // in the ring
-    std::uint8_t* copy_to = nullptr;  // contiguous elements of exactly this size
+    std::uint64_t row_bytes = 0;
+    const std::byte* next = nullptr;  // row in the ring
+    Move copy;                        // to contiguous elements of exactly this size
+    std::byte* copy_to = nullptr;
     std::vector<Field> table;
     std::string name;
 };
@@ -455,9 +450,14 @@ private:
             target.name = band.name;
             target.width = static_cast<std::uint32_t>(band.targets.size());
             target.element_bytes = band.element_bytes;
+            target.row_bytes = std::uint64_t{target.width} * target.element_bytes;
             for (const plan::BitField& f : band.targets) target.table.push_back(bind(f));
-            target.copy_to =
-                contiguous(target.table, target.element_bytes) ? target.table[0].data : nullptr;
+            if (contiguous(target.table, target.element_bytes)) {
+                target.copy_to = reinterpret_cast<std::byte*>(target.table[0].data);
+                target.copy.go = moves::moved_by(1, 1);
+                target.copy.count = static_cast<std::uint32_t>(target.row_bytes);
+                target.copy.mask = ~0ULL;
+            }
             side_bands_.push_back(std::move(target));
         }
     }
@@ -525,6 +525,7 @@ private:
             any_bits_ = any_bits_ || !input.bits.empty();
             any_pulse_ = any_pulse_ || input.pulse;
         }
+        find_plain_rows();
         // Power-on may leave anything on the pins; a test bench drives all that it knows.
         for (auto& [name, entry] : known_)
             if (std::strcmp(entry.second, "in") == 0)
@@ -580,38 +581,70 @@ private:
                 p.field >= 0 && find_choices(p) ? Part::Gather::Choices : Part::Gather::Expressions;
             return;
         }
-        p.base = p.table[0].data;
-        if (p.field < 0) {
-            if (p.begin == 0 && p.end == neurons_ && bits_in_a_row(p.table))
-                p.gather = Part::Gather::Bits;
-            return;
-        }
+        p.moves = p.field < 0 ? moves_of_spikes(p) : moves_of_field(p);
+        if (!p.moves.empty()) p.gather = Part::Gather::Moves;
+    }
+    std::vector<Move> moves_of_spikes(const Part& p) const {
+        if (p.begin != 0 || p.end != neurons_ || counts_ || events_ || p.trigger.present ||
+            !bits_in_a_row(p.table))
+            return {};
+        Move move;
+        move.go = moves::bits;
+        move.from = p.table[0].data;
+        move.count = neurons_;
+        move.row_bytes = 8 * spike_words_;
+        return {move};
+    }
+    std::vector<Move> moves_of_field(const Part& p) const {
         const Gathered& o = fields_[static_cast<std::size_t>(p.field)];
+        Move first;
+        first.from = p.table[0].data;
+        first.stride = o.bytes;
+        first.offset = p.begin * o.bytes;
+        first.row_bytes = o.row_bytes;
+        std::vector<Move> found;
         if (contiguous(p.table, o.bytes) && o.bits == o.bytes * 8) {
-            p.gather = Part::Gather::Copy;
-            return;
-        }
-        if (o.bits < p.table[0].width) return;
-        for (const Field& field : p.table) {
-            if (field.lsb != 0 || field.bytes != o.bytes || field.width != p.table[0].width) {
-                p.runs.clear();
-                return;
+            first.count = p.end - p.begin;
+            first.mask = ~0ULL;
+            found = {first};
+        } else {
+            if (o.bits < p.table[0].width) return {};
+            first.mask = p.table[0].mask();
+            first.sign = o.is_signed ? 1ULL << (o.bits - 1) : 0;
+            for (std::size_t i = 0; i < p.table.size(); ++i) {
+                const Field& field = p.table[i];
+                if (field.lsb != 0 || field.bytes != o.bytes || field.width != p.table[0].width)
+                    return {};
+                Move* const run = found.empty() ? nullptr : &found.back();
+                if (run && run->count == 1) run->stride = field.data - run->from;
+                if (run && field.data ==
+                               run->from + static_cast<std::ptrdiff_t>(run->count) * run->stride) {
+                    ++run->count;
+                    continue;
+                }
+                Move& next = found.emplace_back(first);
+                next.from = field.data;
+                next.offset += static_cast<std::uint32_t>(i) * o.bytes;
+                next.count = 1;
             }
-            Part::Run* const run = p.runs.empty() ? nullptr : &p.runs.back();
-            if (run && run->count == 1) run->stride = field.data - run->base;
-            if (run &&
-                field.data == run->base + static_cast<std::ptrdiff_t>(run->count) * run->stride)
-                ++run->count;
-            else
-                p.runs.push_back({field.data, o.bytes, 1});
+            if (found.size() * 8 > p.table.size() + 8) return {};
         }
-        if (p.runs.size() * 8 > p.table.size() + 8) {
-            p.runs.clear();
-            return;
+        for (Move& move : found) move.go = moves::moved_by(o.bytes, move.stride);
+        return found;
+    }
+    /// Whether nothing but moves fills a row, the spikes too: then it needs no preparation.
+    void find_plain_rows() {
+        plain_rows_ = kind() == Kind::Clocked && !full_ && n_strobes_ == 0 && gather_after_edge_ &&
+                      coverage_.empty() && !counts_;
+        bool spikes = false;
+        for (const Part& p : parts_) {
+            plain_rows_ = plain_rows_ && p.gather == Part::Gather::Moves && !p.trigger.present;
+            spikes = spikes || p.field < 0;
         }
-        p.gather = Part::Gather::Regular;
-        p.mask = p.table[0].mask();
-        p.sign = o.is_signed ? 1ULL << (o.bits - 1) : 0;
+        plain_rows_ = plain_rows_ && spikes;
+        if (!plain_rows_) return;
+        for (const Part& p : parts_)
+            for (const Move& move : p.moves) plain_moves_.push_back({move, p.field, nullptr});
     }
 
     // ---- clocks
@@ -671,6 +704,14 @@ private:
             put_value(fields_[v.field], row->fields[v.field],
                       s.begin + static_cast<std::uint32_t>(index), v.value.eval());
     }
+    /// An eval but the first.
+    __attribute__((always_inline)) void evaluate() {
+#ifdef SPIKELOCK_EVAL_ALONE
+        Vdut___024root___eval(model_->rootp);
+#else
+        model_->eval();
+#endif
+    }
     /// What follows from state that was written by the back door: the model looks only at changes
     /// of its inputs and at edges.
     void settle() { Vdut___024root___eval_settle(model_->rootp); }
@@ -678,20 +719,20 @@ private:
         if (__builtin_expect(!extra_clocks_.empty(), 0)) {
             for (const Edges& edges : before_rise_[clocks_ % before_rise_.size()]) {
                 for (const auto& [pin, value] : edges.pins) *pin = value;
-                model_->eval();
+                evaluate();
                 context_.timeInc(1);
             }
             return;
         }
         *clock_ = 0;
-        model_->eval();
+        evaluate();
         context_.timeInc(1);
     }
     void tick_high() {
         if (__builtin_expect(!extra_clocks_.empty(), 0))
             for (const auto& [pin, value] : at_rise_[clocks_ % at_rise_.size()].pins) *pin = value;
         *clock_ = 1;
-        model_->eval();
+        evaluate();
         context_.timeInc(1);
         ++clocks_;
     }
@@ -790,7 +831,7 @@ private:
     /// An eval before which no input but the clock was written.
     void eval_settled() {
         spikelock_inputs_settled = true;
-        model_->eval();
+        evaluate();
         spikelock_inputs_settled = false;
     }
 #ifdef SPIKELOCK_CLOCK_BEFORE
@@ -844,18 +885,20 @@ private:
         if (four_phase_out_) answer_four_phase();
         if ((clocks_ & 0x3ff) == 0) shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
     }
-    void check_simulator() {
-        if (__builtin_expect(context_.gotError() || context_.gotFinish(), 0) && !stop_) {
-            const bool error = context_.gotError();
-            stop_ = std::make_unique<Stop>(Stop{error ? HostEnd::Asserted : HostEnd::Finished,
-                                                error ? "" : "the core called $finish"});
-        }
+    __attribute__((always_inline)) void check_simulator() {
+        if (__builtin_expect(context_.gotError() || context_.gotFinish(), 0)) simulator_ended();
+    }
+    __attribute__((noinline, cold)) void simulator_ended() {
+        if (stop_) return;
+        const bool error = context_.gotError();
+        stop_ = std::make_unique<Stop>(Stop{error ? HostEnd::Asserted : HostEnd::Finished,
+                                            error ? "" : "the core called $finish"});
     }
     std::unique_ptr<Stop> run_program(const std::vector<Step>& program) {
         for (const Step& step : program) {
             if (step.rule.kind == Step::Kind::Set) {
                 step.target.store(step.rule.value);
-                model_->eval();
+                evaluate();
             } else if (step.rule.kind == Step::Kind::Clocks) {
                 for (std::uint64_t i = 0; i < step.rule.clocks; ++i) idle_clock();
             } else if (step.rule.kind == Step::Kind::Call) {
@@ -915,7 +958,6 @@ private:
             }
         }
         std::uint8_t* const clock = clock_;
-        Vdut* const model = model_.get();
         VerilatedContext* const context = &context_;
         const std::uint8_t* const bit = watch.bit;
         const std::uint8_t invert = watch.invert;
@@ -925,7 +967,7 @@ private:
         std::uint64_t clocks = clocks_;
         std::uint64_t check = std::min(deadline_, clocks + 4096);
         *clock = 0;
-        model->eval();
+        evaluate();
         spikelock_inputs_settled = true;  // until the loop ends: nothing here writes an input
         for (;;) {
             context->timeInc(1);
@@ -933,7 +975,7 @@ private:
                 if (__builtin_expect(*valid[i] & 1, 0)) take(strobes_[i]);
             const bool done = ((*bit ^ invert) & 1) != 0;
             *clock = 1;
-            model->eval();
+            evaluate();
             context->timeInc(1);
             ++clocks;
             if (done) break;
@@ -951,7 +993,7 @@ private:
                 forget_clock();
             } else {
                 *clock = 0;
-                model->eval();
+                evaluate();
             }
         }
         spikelock_inputs_settled = false;
@@ -1087,16 +1129,16 @@ private:
     SPIKELOCK_HOT void read_part(const Part& p) {
         Row* const row = row_behind(p.latency);
         if (__builtin_expect(!row, 0)) return;
-        if (p.gather == Part::Gather::Bits && !p.trigger.present && !counts_) {
-            copy_row(reinterpret_cast<std::byte*>(row->spikes),
-                     reinterpret_cast<const std::byte*>(p.base), (neurons_ + 7) / 8);
-            if (neurons_ % 64) row->spikes[spike_words_ - 1] &= (1ULL << (neurons_ % 64)) - 1;
-        } else if (p.gather == Part::Gather::Regular) {
-            read_regular(p, row->fields[static_cast<std::size_t>(p.field)]);
+        if (p.gather == Part::Gather::Moves) {
+            for (const Move& move : p.moves) move.go(move, place_of(*row, p.field) + move.offset);
         } else {
             read_irregular(p, *row);
         }
         if (p.shown >= 0) mark_all_shown(*row, static_cast<std::size_t>(p.shown));
+    }
+    static std::byte* place_of(const Row& row, std::int32_t field) {
+        return field < 0 ? reinterpret_cast<std::byte*>(row.spikes)
+                         : row.fields[static_cast<std::size_t>(field)];
     }
     SPIKELOCK_HOT void read_irregular(const Part& p, Row& row) {
         const std::uint32_t n = p.end - p.begin;
@@ -1112,10 +1154,6 @@ private:
         const Gathered& o = fields_[f];
         std::byte* const to = row.fields[f];
         switch (p.gather) {
-            case Part::Gather::Copy:
-                copy_row(to + std::size_t{p.begin} * o.bytes,
-                         reinterpret_cast<const std::byte*>(p.base), std::size_t{n} * o.bytes);
-                break;
             case Part::Gather::Choices:
                 with_word(o.bytes, [&](auto word) {
                     with_word(p.stored, [&](auto stored) {
@@ -1133,12 +1171,6 @@ private:
                 break;
         }
     }
-    /// For rows of a few lines, where calling memcpy takes longer than the copy.
-    static void copy_row(std::byte* to, const std::byte* from, std::size_t bytes) {
-        for (; bytes >= 64; bytes -= 64, to += 64, from += 64) __builtin_memcpy(to, from, 64);
-        for (; bytes >= 8; bytes -= 8, to += 8, from += 8) __builtin_memcpy(to, from, 8);
-        for (; bytes > 0; --bytes) *to++ = *from++;
-    }
     /// Calls `with` an unsigned number of that many bytes, for its type.
     template <typename With>
     static void with_word(std::uint32_t bytes, With&& with) {
@@ -1153,12 +1185,6 @@ private:
                 return with(std::uint64_t{});
         }
     }
-    void read_regular(const Part& p, std::byte* row) const {
-        const std::uint32_t bytes = fields_[static_cast<std::size_t>(p.field)].bytes;
-        with_word(bytes, [&](auto word) {
-            read_runs<decltype(word)>(p, row + std::size_t{p.begin} * bytes);
-        });
-    }
     template <typename Word, typename Stored>
     static void read_choices(const Part& p, std::byte* row) {
         std::byte* to = row + p.begin * sizeof(Word);
@@ -1170,34 +1196,6 @@ private:
             const auto word = static_cast<Word>((value ^ p.sign) - p.sign);
             std::memcpy(to, &word, sizeof word);
             to += sizeof word;
-        }
-    }
-    /// Strides that are known here become vector code: a signal of each instance alone, or in pairs
-    /// with another one.
-    template <typename Word>
-    SPIKELOCK_HOT static void read_runs(const Part& p, std::byte* to) {
-        constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(Word));
-        for (const Part::Run& run : p.runs) {
-            if (run.stride == size)
-                read_run<Word>(p, run, to, std::integral_constant<std::ptrdiff_t, size>());
-            else if (run.stride == 2 * size)
-                read_run<Word>(p, run, to, std::integral_constant<std::ptrdiff_t, 2 * size>());
-            else
-                read_run<Word>(p, run, to, run.stride);
-            to += run.count * sizeof(Word);
-        }
-    }
-    template <typename Word, typename Stride>
-    static void read_run(const Part& p, const Part::Run& run, std::byte* to, Stride stride) {
-        const auto mask = static_cast<Word>(p.mask);
-        const auto sign = static_cast<Word>(p.sign);
-        const std::uint8_t* const base = run.base;
-        const std::uint32_t count = run.count;
-        for (std::uint32_t i = 0; i < count; ++i) {
-            Word word;
-            std::memcpy(&word, base + static_cast<std::ptrdiff_t>(i) * stride, sizeof word);
-            word = static_cast<Word>(static_cast<Word>((word & mask) ^ sign) - sign);
-            std::memcpy(to + i * sizeof word, &word, sizeof word);
         }
     }
     /// Rows that the next timestep writes come into the cache while the core computes this one: the
@@ -1212,15 +1210,65 @@ private:
             for (std::uint64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(row + at, 1);
         }
     }
-    /// Timesteps of a clocked core that needs nothing of full_clock(). Such cores may take so
-    /// little time that what surrounds them counts, down to the room that its code takes in the
-    /// processor's caches: all of it is here, apart from what is rarely done.
-    /// @param bands  rows of the side bands, of `n_steps` timesteps
-    SPIKELOCK_HOT void run_clocked(const std::byte* bands, std::uint32_t step, std::uint32_t end,
-                                   std::uint32_t n_steps) {
+    /// A falling edge of a clocked core.
+    /// @param settled    no input was written since the last rising edge
+    /// @param rise_only  nobody looks between falling and rising edge, and no input changes there
+    __attribute__((always_inline)) void fall(bool& settled, bool rise_only) {
+        if (settled) {
+            fall_settled();
+        } else if (kClockAlone && rise_only) {
+            forget_clock();
+            context_.timeInc(1);
+        } else {
+            tick_low();
+            settled = true;
+        }
+    }
+    __attribute__((always_inline)) void rise(bool& settled) {
+        spikelock_inputs_settled = settled;
+        settled = true;
+        *clock_ = 1;
+        evaluate();
+        spikelock_inputs_settled = false;
+        context_.timeInc(1);
+        ++clocks_;
+        if (__builtin_expect((clocks_ & 0x3ff) == 0, 0))
+            shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
+    }
+    /// Timesteps of a clocked core whose rows are plain. Such a core may take so little time that
+    /// what surrounds it counts, down to the room that its code takes in the processor's caches:
+    /// this is all of it, and it must stay as little as it is.
+    SPIKELOCK_HOT void run_plain(std::uint32_t steps) {
+        point_row(rows_[0]);
+        for (PlainMove& p : plain_moves_) p.to = place_of(rows_[0], p.field) + p.move.offset;
+        const bool has_bands = !side_bands_.empty();
+        bool settled = false;
+        for (; steps > 0; --steps, ++timestep_) {
+            shared_->timestep.store(next_row_, std::memory_order_relaxed);
+            if (has_bands) {
+                apply_side_bands();
+                settled = false;
+            }
+            for (std::uint32_t left = plan_.clocks_per_step; left > 0; --left) {
+                fall(settled, true);
+                rise(settled);
+            }
+            for (PlainMove& p : plain_moves_) {
+                p.move.go(p.move, p.to);
+                p.to += p.move.row_bytes;
+            }
+            ++ran_;
+            check_simulator();
+            if (__builtin_expect(stop_ != nullptr, 0)) return;
+            block_.header->n_steps += 1;
+            ++next_row_;
+            --rows_left_;
+        }
+    }
+    /// Timesteps of a clocked core that needs nothing of full_clock().
+    SPIKELOCK_HOT void run_clocked(std::uint32_t step, std::uint32_t end) {
         Row& row = rows_[0];
         now_ = &row;
-        Vdut* const model = model_.get();
         // Whether nobody looks between falling and rising edge, and no input changes there.
         const bool rise_only = n_strobes_ == 0 && gather_after_edge_;
         bool settled = false;
@@ -1230,34 +1278,18 @@ private:
         for (; step < end; ++step, ++timestep_) {
             point_row(row);
             reset_row(row);
+            prefetch_next();
             shared_->timestep.store(next_row_, std::memory_order_relaxed);
             if (!side_bands_.empty()) {
-                apply_side_bands(bands, step, n_steps);
+                apply_side_bands();
                 settled = false;
             }
-            prefetch_next();
             for (std::uint32_t left = plan_.clocks_per_step; left > 0; --left) {
-                if (settled) {
-                    fall_settled();
-                } else if (kClockAlone && rise_only) {
-                    forget_clock();
-                    context_.timeInc(1);
-                } else {
-                    tick_low();
-                    settled = true;
-                }
+                fall(settled, rise_only);
                 for (std::size_t i = 0; i < n_strobes_; ++i)
                     if (strobes_[i].valid.test()) take(strobes_[i]);
                 if (left == 1 && !gather_after_edge_) read_parts();
-                spikelock_inputs_settled = settled;
-                settled = true;
-                *clock_ = 1;
-                model->eval();
-                spikelock_inputs_settled = false;
-                context_.timeInc(1);
-                ++clocks_;
-                if ((clocks_ & 0x3ff) == 0)
-                    shared_->heartbeat.store(clocks_, std::memory_order_relaxed);
+                rise(settled);
             }
             if (gather_after_edge_) read_parts();
             ++ran_;
@@ -1324,20 +1356,30 @@ private:
             band.table[i].store(value);
         }
     }
-    const std::byte* apply_side_bands(const std::byte* rows, std::uint32_t step,
-                                      std::uint32_t n_steps) {
-        const std::byte* at = rows;
-        for (const SideBandTarget& band : side_bands_) {
-            const std::uint64_t row = static_cast<std::uint64_t>(band.width) * band.element_bytes;
-            const std::byte* from = at + row * step;
-            if (band.copy_to) {
-                copy_row(reinterpret_cast<std::byte*>(band.copy_to), from, row);
-            } else {
-                scatter_row(band, from);
-            }
-            at += align_up(row * n_steps, 8);
+    /// From here on apply_side_bands() takes one row after the other.
+    /// @param rows  of the side bands, of `n_steps` timesteps
+    void point_side_bands(const std::byte* rows, std::uint32_t n_steps) {
+        for (SideBandTarget& band : side_bands_) {
+            band.next = rows;
+            rows += align_up(band.row_bytes * n_steps, 8);
         }
-        return at;
+    }
+    static constexpr std::uint64_t kPrefetchRows = 4;
+    void apply_side_bands() {
+        for (SideBandTarget& band : side_bands_) {
+            // A later one, since the tool has just written it, on another processor.
+            const std::byte* const later = band.next + kPrefetchRows * band.row_bytes;
+            SPIKELOCK_SMALL_LOOP
+            for (std::uint64_t at = 0; at < band.row_bytes; at += 64)
+                __builtin_prefetch(later + at);
+            if (band.copy_to) {
+                band.copy.from = reinterpret_cast<const std::uint8_t*>(band.next);
+                band.copy.go(band.copy, band.copy_to);
+            } else {
+                scatter_row(band, band.next);
+            }
+            band.next += band.row_bytes;
+        }
     }
 
     // ---- rows and blocks
@@ -1544,6 +1586,7 @@ private:
             start_epoch();
         }
         open_request(header.n_steps + lag_);
+        point_side_bands(at, header.n_steps);
         std::uint32_t begin = 0;
         for (std::uint32_t step = 0; step < header.n_steps; ++step) {
             timestep_ = header.first + step;
@@ -1556,14 +1599,17 @@ private:
             if (kind() == Kind::Clocked && !full_) {
                 const std::uint32_t end =
                     begin < header.n_begins ? begins[2 * begin] : header.n_steps;
-                run_clocked(at, step, end, header.n_steps);
+                if (plain_rows_)
+                    run_plain(end - step);
+                else
+                    run_clocked(step, end);
                 if (stop_) break;
                 step = end - 1;
                 continue;
             }
             begin_timestep();
             if (!stop_) {
-                if (!side_bands_.empty()) apply_side_bands(at, step, header.n_steps);
+                apply_side_bands();
                 bands_at_ = at;
                 bands_step_ = step;
                 bands_steps_ = header.n_steps;
@@ -1774,7 +1820,7 @@ private:
             t.events.push_back({events[i].address, events[i].port, events[i].payload});
         const std::byte* at = bands_at_;
         for (const SideBandTarget& band : side_bands_) {
-            const std::uint64_t row = static_cast<std::uint64_t>(band.width) * band.element_bytes;
+            const std::uint64_t row = band.row_bytes;
             spikelock::adapter::Band b{band.name, std::vector<std::int32_t>(band.width)};
             for (std::uint32_t i = 0; i < band.width && bands_steps_ > 0; ++i) {
                 std::uint64_t value = 0;
@@ -2002,6 +2048,13 @@ private:
     bool four_phase_out_ = false;
     bool marker_streams_ = false;
     bool gather_after_edge_ = true;
+    struct PlainMove {
+        Move move;
+        std::int32_t field;
+        std::byte* to;  // in the row that is filled next
+    };
+    bool plain_rows_ = false;
+    std::vector<PlainMove> plain_moves_;  // of all parts
     std::size_t n_strobes_ = 0;
     static constexpr std::size_t kFastStrobes = 4;
     bool all_valid_plain_ = true;

@@ -240,7 +240,8 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
          {tools->verilator_version, tools->cxx, tools->cxx_version, tools->cpu, optimise, signals,
           std::string(detail::kGenerator), std::string(detail::kHostSource),
           std::string(detail::kProtocolHeader), std::string(detail::kSignalsHeader),
-          std::string(detail::kObservationPlan), std::string(detail::kObservationRows)})
+          std::string(detail::kMovesHeader), std::string(detail::kObservationPlan),
+          std::string(detail::kObservationRows)})
         first.update_field(part);
     first.update_field(shortcut_clock(m, options));
     first.update_field(control_file(m, nullptr));
@@ -310,6 +311,7 @@ Result<BuiltHost> build_host(const Manifest& m, const BuildOptions& options) {
               std::pair{"host.cpp", std::string(detail::kHostSource)},
               std::pair{"protocol.hpp", std::string(detail::kProtocolHeader)},
               std::pair{"signals.hpp", std::string(detail::kSignalsHeader)},
+              std::pair{"moves.hpp", std::string(detail::kMovesHeader)},
               std::pair{"spikelock/trace/observation_plan.hpp",
                         std::string(detail::kObservationPlan)},
               std::pair{"spikelock/trace/observation_rows.hpp",

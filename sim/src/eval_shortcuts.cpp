@@ -8,6 +8,7 @@
 #include <functional>
 #include <regex>
 #include <span>
+#include <sstream>
 #include <string_view>
 #include <vector>
 
@@ -134,6 +135,43 @@ void read_edges(std::string body, const std::string& clock, EvalShortcuts& short
         std::all_of(std::sregex_iterator(body.begin(), body.end(), members), std::sregex_iterator(),
                     [&](const std::smatch& m) { return m[1] == before; });
 }
+
+/// Whether the model's outside, called eval(), does nothing after the first time but call what
+/// evaluates the model, and see to messages of other threads and to objects, of which there are
+/// none.
+bool eval_alone(const std::string& folder, const std::vector<File>& files) {
+    for (const File& file : files)
+        if (file.text.find("VlClass") != std::string::npos) return false;
+    const std::string outside = read_file((fs::path(folder) / "Vdut.cpp").string());
+    const std::size_t begin = outside.find("void Vdut::eval_step() {\n");
+    if (begin == std::string::npos) return false;
+    static constexpr std::array<std::string_view, 8> kKnown = {
+        "VL_DEBUG_IF(", "//", "vlSymsp->__Vm_deleter.deleteAll();", "Verilated::mtaskId(0);",
+        "Verilated::endOfThreadMTask(vlSymsp->__Vm_evalMsgQp);",
+        "Verilated::endOfEval(vlSymsp->__Vm_evalMsgQp);",
+        // Once, or of a model built for debugging.
+        "if (VL_UNLIKELY(!vlSymsp->__Vm_didInit)) {", "#ifdef VL_DEBUG"};
+    static constexpr std::string_view kEval = "Vdut___024root___eval(&(vlSymsp->TOP));";
+    std::istringstream lines(outside.substr(outside.find('\n', begin) + 1));
+    std::size_t evals = 0;
+    std::string_view until;
+    for (std::string line; std::getline(lines, line) && line != "}";) {
+        line.erase(0, line.find_first_not_of(' '));
+        if (!until.empty()) {
+            if (line.starts_with(until)) until = {};
+        } else if (line == kEval) {
+            ++evals;
+        } else if (std::none_of(kKnown.begin(), kKnown.end(),
+                                [&](std::string_view known) { return line.starts_with(known); })) {
+            return false;
+        } else if (line.starts_with("#ifdef")) {
+            until = "#endif";
+        } else if (line.ends_with("{")) {
+            until = "}";
+        }
+    }
+    return evals == 1;
+}
 }  // namespace
 
 Result<EvalShortcuts> make_eval_shortcuts(const std::string& folder,
@@ -165,11 +203,13 @@ Result<EvalShortcuts> make_eval_shortcuts(const std::string& folder,
             shortcuts.settled_inputs = true;
         }
         if (samples) shortcuts.clock_alone = false;
+        shortcuts.eval_alone = eval_alone(folder, files);
     }
     std::string text;
     if (!shortcuts.clock_before.empty())
         text += "#define SPIKELOCK_CLOCK_BEFORE " + shortcuts.clock_before + "\n";
     if (shortcuts.clock_alone) text += "#define SPIKELOCK_CLOCK_ALONE\n";
+    if (shortcuts.eval_alone) text += "#define SPIKELOCK_EVAL_ALONE\n";
     if (Status written = write_file((fs::path(folder) / "shortcuts.inc").string(), text); !written)
         return written.error();
     return shortcuts;

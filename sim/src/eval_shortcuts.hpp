@@ -21,6 +21,8 @@ struct EvalShortcuts {
     /// The same where inputs have changed: no other signal has edges that are looked at, and no
     /// assertion samples what follows the inputs.
     bool clock_alone = false;
+    /// What surrounds the model's own eval function in its public one: nothing in it matters.
+    bool eval_alone = false;
 };
 
 /// Finds them, puts in that condition, and writes shortcuts.inc, which the host includes.

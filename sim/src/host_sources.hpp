@@ -6,6 +6,7 @@ extern const char* const kGenerator;       ///< hashes of the code that writes f
 extern const char* const kHostSource;      ///< sim/host/host.cpp
 extern const char* const kProtocolHeader;  ///< sim/host/protocol.hpp
 extern const char* const kSignalsHeader;   ///< sim/host/signals.hpp
+extern const char* const kMovesHeader;     ///< sim/host/moves.hpp
 /// Of trace/include/spikelock/trace: observation_plan.hpp, observation_rows.hpp
 extern const char* const kObservationPlan;
 extern const char* const kObservationRows;
