@@ -410,7 +410,7 @@ void add_run(CLI::App& app, int& exit_code, Console& console) {
     auto* cmd = app.add_subcommand(
         "run", "Run golden and RTL in lockstep, compare everything, explain the first divergence");
     add_core_options(*cmd, *o, console);
-    cmd->add_option("--samples", o->samples, "Run only the first N samples of an image stimulus")
+    cmd->add_option("--samples", o->samples, "Run only the first N samples of the stimulus")
         ->check(at_least(1));
     cmd->add_option("--steps", o->steps, "Run at most N timesteps (0: all)")->check(at_least(0));
     cmd->add_flag("--list-faults", o->list_faults,

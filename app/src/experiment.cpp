@@ -50,8 +50,16 @@ Status load_network(const Manifest& m, Experiment& e) {
     return {};
 }
 
+/// Timesteps of the samples that are wanted.
+std::uint64_t wanted_steps(const StimulusSpec& s) {
+    const bool all =
+        s.max_samples == 0 || s.sample_steps == 0 || s.steps / s.sample_steps < s.max_samples;
+    return all ? s.steps : s.max_samples * s.sample_steps;
+}
+
 Result<std::unique_ptr<trace::Stimulus>> load_stimulus(const Manifest& m, Experiment& e) {
     const StimulusSpec& s = m.stimulus;
+    const std::uint64_t steps = wanted_steps(s);
     if (!s.file.empty())
         if (Status added = add_file(e, s.file); !added) return added.error();
     switch (s.kind) {
@@ -85,13 +93,14 @@ Result<std::unique_ptr<trace::Stimulus>> load_stimulus(const Manifest& m, Experi
             if (!events) return events.error();
             std::vector<golden::TimedEvent> timed;
             for (const bridge::TimedEvent& event : *events)
-                timed.push_back({event.timestep, event.event});
+                if (event.timestep < steps || event.timestep >= s.steps)
+                    timed.push_back({event.timestep, event.event});
             std::vector<trace::Sample> samples;
-            const std::uint64_t each = s.sample_steps > 0 ? s.sample_steps : s.steps;
-            for (std::uint64_t begin = 0; begin < s.steps; begin += each)
-                samples.push_back({{}, begin, std::min(s.steps, begin + each), s.start});
+            const std::uint64_t each = s.sample_steps > 0 ? s.sample_steps : steps;
+            for (std::uint64_t begin = 0; begin < steps; begin += each)
+                samples.push_back({{}, begin, std::min(steps, begin + each), s.start});
             Result<std::unique_ptr<trace::Stimulus>> made =
-                golden::make_event_stimulus(std::move(timed), s.steps, std::move(samples));
+                golden::make_event_stimulus(std::move(timed), steps, std::move(samples));
             if (!made && made.error().where.empty())
                 return Error{made.error().code, made.error().message, s.file};
             return made;
@@ -100,7 +109,7 @@ Result<std::unique_ptr<trace::Stimulus>> load_stimulus(const Manifest& m, Experi
             golden::PoissonOptions options;
             options.axons = e.network.n_axons();
             options.probability = s.probability;
-            options.n_steps = s.steps;
+            options.n_steps = steps;
             options.sample_steps = s.sample_steps;
             options.start = s.start;
             options.seed = s.seed;
@@ -110,7 +119,7 @@ Result<std::unique_ptr<trace::Stimulus>> load_stimulus(const Manifest& m, Experi
             golden::CurrentOptions options;
             options.current.assign(e.network.n_neurons(), s.current);
             options.noise = s.noise;
-            options.n_steps = s.steps;
+            options.n_steps = steps;
             options.sample_steps = s.sample_steps;
             options.start = s.start;
             options.seed = s.seed;

@@ -86,7 +86,7 @@ void add_subject_options(CLI::App& cmd, SubjectOptions& o) {
         ->required();
     cmd.add_option("--set", o.set, "Override a manifest key: --set stimulus.max_rate=0.3");
     cmd.add_option("--seed", o.seed, "Seed of the stimulus")->check(at_least(0));
-    cmd.add_option("--samples", o.samples, "Run only the first N samples of an image stimulus")
+    cmd.add_option("--samples", o.samples, "Run only the first N samples of the stimulus")
         ->check(at_least(1));
     cmd.add_option("--steps", o.steps, "Run N timesteps (of images: at most N)")
         ->check(at_least(0));

@@ -2,6 +2,7 @@
 #include "spikelock/manifest/manifest.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 
@@ -224,6 +225,43 @@ NetworkSpec read_network(Section s, const std::string& folder) {
     return network;
 }
 
+/// A key that does nothing for the kind of stimulus is a mistake, but for those of a manifest whose
+/// kind the command line changed.
+void refuse_idle_keys(const Section& s, StimulusSpec::Kind kind) {
+    using Kind = StimulusSpec::Kind;
+    struct Key {
+        std::string_view name;
+        std::vector<Kind> kinds;
+    };
+    static const std::vector<Key> kKeys = {
+        {"file", {Kind::Images, Kind::Events}},
+        {"coding", {Kind::Images}},
+        {"full_scale", {Kind::Images}},
+        {"max_rate", {Kind::Images}},
+        {"steps_per_image", {Kind::Images}},
+        {"probability", {Kind::Poisson}},
+        {"steps", {Kind::Events, Kind::Poisson, Kind::Current}},
+        {"sample_steps", {Kind::Events, Kind::Poisson, Kind::Current}},
+        {"current", {Kind::Current}},
+        {"noise", {Kind::Current}},
+        {"start", {Kind::Events, Kind::Poisson, Kind::Current}}};
+    static constexpr std::array<std::string_view, 4> kNames = {"images", "events", "poisson",
+                                                               "current"};
+    const bool kind_of_command_line = s.of_command_line("kind");
+    for (const Key& key : kKeys) {
+        if (!s.has(key.name) || (kind_of_command_line && !s.of_command_line(key.name)) ||
+            std::find(key.kinds.begin(), key.kinds.end(), kind) != key.kinds.end())
+            continue;
+        std::string others;
+        for (const Kind k : key.kinds)
+            others +=
+                (others.empty() ? "" : ", ") + std::string(kNames[static_cast<std::size_t>(k)]);
+        bad("does nothing with kind = '" + std::string(kNames[static_cast<std::size_t>(kind)]) +
+                "', it belongs to: " + others,
+            s.where(key.name));
+    }
+}
+
 StimulusSpec read_stimulus(Section s, const std::string& folder) {
     StimulusSpec stimulus;
     stimulus.where = s.where();
@@ -255,6 +293,7 @@ StimulusSpec read_stimulus(Section s, const std::string& folder) {
     stimulus.seed = s.integer("seed", stimulus.seed, 0, kMax63);
     stimulus.max_samples = s.integer("max_samples", stimulus.max_samples, 0, kMax63);
     s.close();
+    refuse_idle_keys(s, stimulus.kind);
     return stimulus;
 }
 

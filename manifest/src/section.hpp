@@ -47,6 +47,10 @@ public:
         const toml::node* node = table_ ? table_->get(key) : nullptr;
         return place(node ? node->source() : toml::source_region{}) + ": " + full(key);
     }
+    bool of_command_line(std::string_view key) const {
+        const toml::node* node = table_ ? table_->get(key) : nullptr;
+        return node && node->source().path && *node->source().path != file_;
+    }
     bool has(std::string_view key) const { return table_ != nullptr && table_->contains(key); }
 
     std::string text(std::string_view key, std::string fallback = {}) {

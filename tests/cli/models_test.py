@@ -199,6 +199,19 @@ def check_options(checks, folder, nir):
                     "--record", folder / "events.h5")
     checks.that(done.status == 0 and done.json()["spikes"] > 0, f"events: {done.err}")
 
+    for kind in (("--probability", 0.2), ("--events", events),
+                 ("--set", "stimulus.kind=current", "--set", "stimulus.current=40")):
+        spikes = []
+        for few in ((), ("--samples", 2), ("--samples", 5), ("--samples", 9)):
+            done = tool.run("trace", nir, "--dt-s", DT, *kind, "--steps", 300, "--sample-steps",
+                            60, *few, "--record", folder / "samples.h5")
+            checks.equal(done.status, 0, f"{kind} {few}: {done.err}")
+            spikes.append(recorded(folder / "samples.h5")[1])
+        checks.that(spikes[0][:120].any(), f"{kind}: nothing fires")
+        checks.that(np.array_equal(spikes[1], spikes[0][:120]), f"{kind}: the first two samples")
+        checks.that(np.array_equal(spikes[2], spikes[0]), f"{kind}: all five samples")
+        checks.that(np.array_equal(spikes[3], spikes[0]), f"{kind}: no more samples than there are")
+
     for arguments, pattern in (
             (("quantise", nir), r"tau_syn|tau_mem|hidden"),  # a second is longer than any tau
             (("quantise", nir, "--dt-s", DT, "--v-bits", 99), r"v_bits: expected 2\.\.32, got 99"),

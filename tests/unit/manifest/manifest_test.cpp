@@ -222,6 +222,10 @@ TEST_CASE("manifest: what is missing or does not fit is told", "[manifest][unit]
         {minimal("[stimulus]\nkind = \"images\"\n"), ":11: [stimulus]", "missing key 'file'"},
         {minimal("[stimulus]\nseed = -1\n"), ":12: stimulus.seed",
          "expected 0..9223372036854775807, got -1"},
+        {minimal("[stimulus]\nkind = \"current\"\nmax_rate = 0.5\n"), ":13: stimulus.max_rate",
+         "does nothing with kind = 'current', it belongs to: images"},
+        {minimal("[stimulus]\nnoise = 3\n"), ":12: stimulus.noise",
+         "does nothing with kind = 'poisson', it belongs to: current"},
         {minimal("[pacing]\nstall_probability = 1\n"), ":12: pacing.stall_probability",
          "expected 0 to 0.99, got 1"},
         {"clock = \"a\"\nclock = \"b\"\n", ":2:", "Error while parsing"},
@@ -263,6 +267,20 @@ TEST_CASE("manifest: overrides are put in before checking and blamed by key", "[
     CAPTURE(text, error.text());
     CHECK(error.where == where);
     CHECK(error.message == message);
+}
+
+TEST_CASE("manifest: keys of another kind of stimulus are in the way only where it was chosen",
+          "[manifest][unit]") {
+    const std::string text =
+        minimal("[stimulus]\nkind = \"current\"\ncurrent = 5\nnoise = 3\nsteps = 9\n");
+    CHECK(parse_manifest(text, kMinimalPath));
+    const auto other = parse_manifest(text, kMinimalPath, {"stimulus.kind=poisson"});
+    if (!other) FAIL(other.error().text());
+    CHECK(other->stimulus.steps == 9);
+    // What is said on the command line is meant to do something.
+    const Error error = error_of(text, kMinimalPath, {"stimulus.kind=poisson", "stimulus.noise=4"});
+    CHECK(error.where == "--set stimulus.noise=4: stimulus.noise");
+    CHECK(error.message == "does nothing with kind = 'poisson', it belongs to: current");
 }
 
 TEST_CASE("manifest: a verb that runs no core needs no [core]", "[manifest][unit]") {

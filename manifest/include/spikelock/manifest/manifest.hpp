@@ -247,7 +247,7 @@ struct StimulusSpec {
     std::int32_t noise = 0;
     trace::StartState start = trace::StartState::Clear;
     std::uint64_t seed = 1;
-    std::uint64_t max_samples = 0;  ///< 0: all
+    std::uint64_t max_samples = 0;  ///< the first ones; 0: all
     std::string where;
 };
 
