@@ -36,8 +36,7 @@ constexpr std::array<std::string_view, 4> kFields{"i_syn", "u", "v", "refr"};
 
 Recomputer::Recomputer(const Connectivity& connectivity, const trace::Stimulus* stimulus,
                        const DivergenceReport& report)
-    : connectivity_(connectivity),
-      network_(connectivity.network()),
+    : network_(connectivity.network()),
       expected_(report.expected_window),
       actual_(report.actual_window),
       diverges_at_(report.place.timestep),

@@ -78,7 +78,6 @@ private:
     std::optional<std::int64_t> refractory_left(std::uint32_t neuron, std::uint64_t t,
                                                 std::uint32_t period) const;
 
-    const Connectivity& connectivity_;
     const golden::Network& network_;
     const trace::ExecutionTrace& expected_;
     const trace::ExecutionTrace& actual_;
