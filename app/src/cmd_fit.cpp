@@ -501,6 +501,8 @@ int fit(const FitRunOptions& o, Console& console) {
     const trace::Shape shape = (*dut)->shape();
 
     std::vector<std::string> notes;
+    if (m.golden.given())
+        notes.push_back("the golden of [golden] is not looked at: descriptions of the core are");
     std::uint64_t step_bytes = 8 * shape.spike_words();
     for (const auto& field : shape.fields)
         step_bytes += static_cast<std::uint64_t>(field.bytes) * shape.n_neurons;

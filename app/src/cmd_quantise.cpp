@@ -306,7 +306,8 @@ void print_json(const Loss& loss, const Console& console) {
     j["exceeded"] = loss.exceeded;
     j["interrupted"] = loss.interrupted;
     j["plot"] = loss.plot.empty() ? ordered_json() : ordered_json(loss.plot);
-    j["provenance"] = ordered_json::parse(provenance(*loss.subject, "float, golden", console));
+    j["provenance"] =
+        ordered_json::parse(provenance(*loss.subject, "float, golden", "built in", {}, console));
     j["reproduce"] = loss.reproduce;
     console.out << j.dump(2, ' ', false, ordered_json::error_handler_t::replace) << "\n";
 }

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
+#include "golden_model.hpp"
 #include "spikelock/base/text.hpp"
 #include "spikelock/golden/golden_source.hpp"
 #include "spikelock/trace/trace_writer.hpp"
@@ -36,13 +37,17 @@ int record(const RecordOptions& o, Console& console) {
     if (!subject) return console.fail(subject.error());
     const Experiment& e = subject->experiment;
     std::unique_ptr<trace::StepSource> source;
+    std::string name = o.source;  // of the model
+    std::vector<std::pair<std::string, std::string>> files;
     if (o.source == "float") {
         Result<std::unique_ptr<trace::StepSource>> model = float_model(*subject);
         if (!model) return console.fail(model.error());
         source = std::move(*model);
     } else {
-        Result<BuiltIn> model = make_golden(e, *kernel);
+        Result<Golden> model = open_golden(subject->manifest, e, *kernel, {}, console);
         if (!model) return console.fail(model.error());
+        name = model->name;
+        files = std::move(model->files);
         source = std::move(model->source);
     }
 
@@ -58,7 +63,7 @@ int record(const RecordOptions& o, Console& console) {
                                  file});
     }
     trace::WriterOptions options;
-    options.provenance = provenance(*subject, o.source, console);
+    options.provenance = provenance(*subject, o.source, name, std::move(files), console);
     Result<std::unique_ptr<trace::TraceWriter>> writer =
         trace::TraceWriter::create(file, source->shape(), options);
     if (!writer) return console.fail(writer.error());
@@ -99,6 +104,7 @@ int record(const RecordOptions& o, Console& console) {
     if (o.json) {
         nlohmann::ordered_json j;
         j["source"] = o.source;
+        if (o.source == "golden") j["golden"] = name;
         j["neurons"] = e.network.n_neurons();
         j["timesteps"] = steps;
         j["samples"] = recorded.size();
@@ -115,7 +121,8 @@ int record(const RecordOptions& o, Console& console) {
         fmt::print(console.out,
                    "{}{}: {} timesteps of {} neurons in {} samples, {} spikes ({:.4g} per neuron "
                    "and second), in {}\n",
-                   stopped ? "interrupted, " : "", o.source, with_commas(steps),
+                   stopped ? "interrupted, " : "",
+                   name == o.source ? name : o.source + " (" + name + ")", with_commas(steps),
                    with_commas(e.network.n_neurons()), with_commas(recorded.size()),
                    with_commas(spikes), rate, duration(seconds));
         fmt::print(console.out, "trace: {}\nreproduce: {}\n", file, reproduce);

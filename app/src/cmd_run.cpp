@@ -13,6 +13,7 @@
 #include "command_line.hpp"
 #include "core_session.hpp"
 #include "experiment.hpp"
+#include "golden_model.hpp"
 #include "recorder.hpp"
 #include "report.hpp"
 #include "spikelock/analysis/connectivity.hpp"
@@ -22,7 +23,6 @@
 #include "spikelock/base/text.hpp"
 #include "spikelock/golden/golden_source.hpp"
 #include "spikelock/golden/network_json.hpp"
-#include "spikelock/sim/user_golden.hpp"
 #include "spikelock/trace/trace_writer.hpp"
 
 namespace spikelock::app {
@@ -67,64 +67,6 @@ std::string hash_text(const std::string& text) {
     Sha256 hash;
     hash.update(text);
     return hash.hex();
-}
-
-/// The model that the core is compared with.
-struct Golden {
-    std::unique_ptr<trace::StepSource> source;
-    std::string name;           ///< "built in", or the user's file
-    std::string kernel;         ///< of the built-in one; "user" for others
-    std::string compiler;       ///< of the user's
-    std::string note;           ///< for the report; empty: built in
-    bool lists_spikes = false;  ///< in the order in which they leave
-    std::vector<std::pair<std::string, std::string>> files;  ///< of the user's, with SHA-256
-};
-
-Result<Golden> open_golden(const manifest::Manifest& m, const Experiment& e, golden::Kernel kernel,
-                           const RunOptions& o, const Console& console) {
-    Golden golden;
-    if (!m.golden.given()) {
-        const bool order = std::any_of(m.observe.begin(), m.observe.end(),
-                                       [](const auto& observed) { return observed.events; });
-        Result<BuiltIn> built = make_golden(e, kernel, order);
-        if (!built) return built.error();
-        golden.name = "built in";
-        golden.lists_spikes = built->lists_spikes;
-        golden.kernel = std::move(built->kernel);
-        golden.source = std::move(built->source);
-        if (e.description) {
-            golden.name += ", as [golden] describes it";
-            if (console.verbose) console.step("golden: " + golden.kernel);
-        }
-        return golden;
-    }
-    sim::UserGoldenOptions options;
-    options.network_json = golden::to_json(e.network);
-    options.cache_dir = console.cache_dir;
-    options.force = o.rebuild;
-    options.wall_limit_s = o.wall_limit_s;
-    options.stop = console.stop;
-    options.log = [&](const std::string& line) { console.step(line); };
-    if (console.verbose)
-        options.print = [&](const std::string& line) { console.step("golden prints: " + line); };
-    Result<std::unique_ptr<sim::UserGolden>> source =
-        sim::UserGolden::create(m, e.network, options);
-    if (!source) return source.error();
-    golden.name = (*source)->name();
-    golden.kernel = "user";
-    golden.compiler = (*source)->compiler();
-    golden.files = (*source)->files();
-    std::string fields;
-    for (const auto& field : (*source)->shape().fields) fields += field.name + ", ";
-    golden.note = fmt::format("golden: {} (your own, shows {}spike), not the built-in model",
-                              golden.name, fields);
-    console.step(fmt::format("golden: {} ({})", golden.name,
-                             golden.compiler.empty()
-                                 ? m.golden.interpreter
-                                 : ((*source)->cached() ? "cached build" : "built") +
-                                       std::string(", ") + golden.compiler));
-    golden.source = std::move(*source);
-    return golden;
 }
 
 std::string provenance(const manifest::Manifest& m, const RunOptions& o, const Experiment& e,
@@ -262,7 +204,7 @@ int run(RunOptions& o, Console& console) {
 
     // Maps may have read a part of the network from the core.
     e.network = core.network();
-    Result<Golden> golden = open_golden(m, e, *kernel, o, console);
+    Result<Golden> golden = open_golden(m, e, *kernel, {o.rebuild, o.wall_limit_s}, console);
     if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
     if (!golden) return console.fail(golden.error());
 

@@ -13,6 +13,11 @@ void Console::step(const std::string& text) const {
     err.flush();
 }
 
+void Console::warn(const std::string& text) const {
+    fmt::print(err, "warning: {}\n", text);
+    err.flush();
+}
+
 int Console::fail(const Error& error) const {
     out.flush();
     if (error.code == Errc::Interrupted) {

@@ -29,6 +29,8 @@ struct Console {
     bool stopped() const { return stop != nullptr && stop->load(); }
     /// One line about a step under way; suppressed by quiet.
     void step(const std::string& text) const;
+    /// "warning: text" to err, also where quiet.
+    void warn(const std::string& text) const;
     /// "error: where: message" to err. @returns the exit code of the error
     int fail(const Error& error) const;
 };

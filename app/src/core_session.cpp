@@ -85,8 +85,16 @@ Result<std::unique_ptr<sim::DutSource>> start_core(const sim::BuiltHost& host,
         options.plusargs.push_back((argument.starts_with('+') ? "" : "+") + argument);
     options.wall_limit_s = o.wall_limit_s;
     options.stop = console.stop;
-    if (console.verbose)
-        options.log = [&console](const std::string& line) { console.step("core prints: " + line); };
+    // A memory file that is missing makes a core that does nothing, for which any other reason would
+    // be looked for.
+    options.log = [&console, warnings = 0](const std::string& line) mutable {
+        constexpr int kMost = 5;
+        if (console.verbose)
+            console.step("core prints: " + line);
+        else if (line.starts_with("%Warning") && warnings < kMost)
+            console.warn("the core: " + line +
+                         (++warnings == kMost ? "; more are shown with -v" : ""));
+    };
     return sim::DutSource::create(host, m, network, options);
 }
 

@@ -175,19 +175,23 @@ Result<std::unique_ptr<trace::StepSource>> float_model(const Subject& subject) {
     return golden::make_float_source(*e.float_network, options);
 }
 
-std::string provenance(const Subject& subject, const std::string& source, const Console& console) {
+std::string provenance(const Subject& subject, const std::string& source, const std::string& name,
+                       std::vector<std::pair<std::string, std::string>> files,
+                       const Console& console) {
     const manifest::Manifest& m = subject.manifest;
     nlohmann::ordered_json j;
     j["spikelock"] = SPIKELOCK_VERSION;
     j["command"] = console.command_line;
     j["source"] = source;
+    if (name != source) j["golden"] = name;
+    files.insert(files.begin(), subject.experiment.files.begin(), subject.experiment.files.end());
     Sha256 hash;
     hash.update(golden::to_json(subject.experiment.network));
     j["network"] = hash.hex();
     j["seed"] = m.stimulus.seed;
     j["stimulus"] =
         nlohmann::ordered_json::parse(describe_stimulus(m.stimulus, *subject.experiment.stimulus));
-    j["files"] = nlohmann::ordered_json::parse(describe_files(m, subject.experiment.files));
+    j["files"] = nlohmann::ordered_json::parse(describe_files(m, std::move(files)));
     return j.dump();
 }
 
@@ -207,6 +211,10 @@ Status drive(std::span<trace::StepSource* const> sources, const trace::Stimulus&
             for (std::size_t i = 0; i < sources.size(); ++i) {
                 auto got = sources[i]->read(part);
                 if (!got) return got.error();
+                if (const auto* end = std::get_if<trace::SourceEnd>(&*got);
+                    end && end->kind != trace::EndKind::Complete)
+                    return Error{Errc::BadConfig, end->text,
+                                 "timestep " + std::to_string(end->timestep)};
                 auto* block = std::get_if<trace::BlockView>(&*got);
                 // Models compute all that they are asked for, so the parts stay equal.
                 if (block == nullptr || (i > 0 && block->n_steps != part))

@@ -55,7 +55,11 @@ Result<Subject> load_subject(const SubjectOptions& options);
 Result<std::unique_ptr<trace::StepSource>> float_model(const Subject& subject);
 
 /// What a trace says about its origin, as JSON.
-std::string provenance(const Subject& subject, const std::string& source, const Console& console);
+/// @param name   of the model: "built in", the user's file, or `source` again
+/// @param files  of the model, with their SHA-256
+std::string provenance(const Subject& subject, const std::string& source, const std::string& name,
+                       std::vector<std::pair<std::string, std::string>> files,
+                       const Console& console);
 
 /// Runs sources side by side over the first timesteps of a stimulus.
 /// @param take  gets the blocks of all sources for the same timesteps

@@ -41,6 +41,7 @@ public:
 
     void clear() {
         neurons_.assign(net_.n_neurons, {});
+        for (std::uint32_t n = 0; n < net_.n_neurons; ++n) neurons_[n].v = net_.v_init[n];
         acc_.assign(static_cast<std::size_t>(net_.delay_slots) * net_.n_neurons, 0);
         slot_ = 0;
     }

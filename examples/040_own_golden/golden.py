@@ -23,9 +23,9 @@ def setup(network):
 
 
 def reset():
-    """All state to 0; called before the first timestep and where a sample begins cleared."""
+    """State at the start; called before the first timestep and where a sample begins cleared."""
     global v, arriving
-    v = np.zeros(net["n_neurons"], np.int64)
+    v = net["v_init"].astype(np.int64)
     arriving = np.zeros(net["n_neurons"], np.int64)  # in the next timestep
 
 

@@ -1913,6 +1913,7 @@ private:
                     break;
                 case Msg::Plan:
                     plan(text);
+                    std::fflush(stdout);  // what initial blocks printed
                     reply(Msg::Ok, "");
                     break;
                 case Msg::Program: {

@@ -221,6 +221,7 @@ public:
         const RecordHeader header = **record;
         std::string payload(reinterpret_cast<const char*>(Ring::payload(*record)), header.bytes);
         release(*record);
+        drain_output();
         if (header.type == Msg::Error) return Error{Errc::BadConfig, payload, {}};
         if (header.type == Msg::End) {
             take_end(payload);

@@ -178,6 +178,7 @@ std::string encode(const golden::Network& net, const std::string& json) {
     many("refractory", net.neurons, [](const NeuronParams& p) { return p.refractory; });
     many("spiking", net.neurons, [](const NeuronParams& p) { return p.spiking; });
     many("cuba", net.neurons, [](const NeuronParams& p) { return p.cuba; });
+    many("v_init", net.neurons, [](const NeuronParams& p) { return p.v_init; });
     many("row_begin", net.row_begin, [](std::uint32_t value) { return value; });
     many("target", net.synapses, [](const Synapse& s) { return s.target; });
     many("weight", net.synapses, [](const Synapse& s) { return s.weight; });

@@ -127,6 +127,7 @@ public:
         net_.refractory = many("refractory");
         net_.spiking = many("spiking");
         net_.cuba = many("cuba");
+        net_.v_init = many("v_init");
         net_.row_begin = many("row_begin");
         net_.target = many("target");
         net_.weight = many("weight");

@@ -31,6 +31,7 @@ typedef struct spikelock_network {
     const int32_t* refractory; /* (N), timesteps */
     const int32_t* spiking;    /* (N), 0 or 1 */
     const int32_t* cuba;       /* (N), 0 or 1 */
+    const int32_t* v_init;     /* (N), v at the start and after a clear */
     const int32_t* row_begin;  /* (A + N + 1): synapses of source s (axons, then neurons) are
                                   row_begin[s] .. row_begin[s+1]-1 */
     const int32_t* target;     /* (n_synapses), neuron */

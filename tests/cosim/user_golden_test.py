@@ -211,10 +211,46 @@ def examples(checks):
             checks.equal(done.json()["steps_compared"], 32 * samples, model.name)
 
 
+def recorded(checks):
+    """`trace` records the user's model, not the built-in one; both know where v begins."""
+    network = random_network(13, {"leak_mode": MULTIPLY, "rounding": 0, "v_overflow": SATURATE,
+                                  "acc_overflow": WRAP, "compare": 0, "reset_mode": 0,
+                                  "weight_shift": 1, "u_shift": 2}, (0, 900, 3000, 4000, 4096),
+                             (60, 600))
+    for n, neuron in enumerate(network["neurons"]):
+        neuron.update(cuba=False, refractory=0, v_init=37 * n % 101 - 50)
+    network["synapses"] = [(target, weight, 1) for target, weight, _ in network["synapses"]]
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "net.json").write_text(tool.json.dumps(network))
+        options = ("--steps", 300, "--sample-steps", 60, "--probability", 0.2, "--json")
+        done = tool.run("trace", folder / "net.json", *options, "--record", folder / "built-in.h5")
+        checks.equal((done.status, done.json()["golden"]), (0, "built in"), f"{done.err}")
+        for language, model in (("cpp", "golden.cpp"), ("python", "golden.py")):
+            done = tool.run("trace", folder / "net.json", *options, "--record", folder / "own.h5",
+                            "--set", f"golden.{language}={EXAMPLE / model}")
+            if not checks.equal(done.status, 0, f"{model}: {done.err}"):
+                continue
+            checks.equal(done.json()["golden"], model, "the name of the model")
+            checks.that(done.json()["spikes"] > 100, f"{model}: too few spikes")
+            files = list(done.json()["provenance"]["files"])
+            checks.that(any(file.endswith(model) for file in files), f"{model} in {files}")
+            done = tool.run("diff", folder / "built-in.h5", folder / "own.h5", "--json")
+            checks.equal((done.status, done.json()["compared_fields"]),
+                         (0, ["i_syn", "v", "spike"]), f"{model}: {done.out[:600]}")
+        (folder / "bad.py").write_text("def reset():\n    pass\n\n\ndef step(inputs):\n"
+                                       "    raise ValueError('planted')\n")
+        done = tool.run("trace", folder / "net.json", *options, "--record", folder / "bad.h5",
+                        "--set", f"golden.python={folder}/bad.py")
+        checks.equal(done.status, 2, "a model that fails")
+        checks.matches(done.err, r"bad\.py:6: .*ValueError: planted", "a model that fails")
+        checks.that(not (folder / "bad.h5").exists(), "a trace of a model that fails")
+
+
 def main():
     checks = tool.Checks()
     parts = {"cpp": cpp, "python": python, "builds": builds, "killed": killed,
-             "examples": examples}
+             "examples": examples, "recorded": recorded}
     for name in sys.argv[1:] or parts:
         parts[name](checks)
     checks.finish()
