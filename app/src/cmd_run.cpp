@@ -158,6 +158,10 @@ int run(RunOptions& o, Console& console) {
     if (!m.golden.given() && !reads)
         if (const Result<BuiltIn> built = make_golden(e, *kernel); !built)
             return console.fail(built.error());
+    for (const trace::Sample& sample : e.stimulus->samples())
+        if (o.steps == 0 || sample.begin < o.steps)
+            if (Status can = sim::DutSource::can_begin(m, sample.begin, sample.start); !can)
+                return console.fail(can.error());
     // Where the answers are read off, for the three models side by side.
     std::optional<trace::Population> answers;
     if (!m.answer_population.empty()) {
@@ -202,6 +206,7 @@ int run(RunOptions& o, Console& console) {
                                  with_commas(core.words_loaded()),
                                  with_commas(core.words_compared())));
 
+    const std::uint64_t start_clocks = core.clocks();
     // Maps may have read a part of the network from the core.
     e.network = core.network();
     Result<Golden> golden = open_golden(m, e, *kernel, {o.rebuild, o.wall_limit_s}, console);
@@ -269,6 +274,12 @@ int run(RunOptions& o, Console& console) {
     findings.n_neurons = e.network.n_neurons();
     findings.shape = actual_shape;
     findings.clocks = core.clocks();
+    findings.start_clocks = start_clocks;
+    if (outcome->verdict == lockstep::Verdict::Match && outcome->spikes_expected == 0 &&
+        std::any_of(e.network.neurons.begin(), e.network.neurons.end(),
+                    [](const auto& n) { return n.spiking; }))
+        findings.notes.emplace_back(
+            "no neuron fired: nothing was compared of thresholds, resets and spikes' synapses");
     findings.trace_file = trace_file;
     findings.reproduce = reproduce_line(m, o, console);
     const analysis::Connectivity connectivity(e.network);

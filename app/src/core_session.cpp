@@ -85,8 +85,8 @@ Result<std::unique_ptr<sim::DutSource>> start_core(const sim::BuiltHost& host,
         options.plusargs.push_back((argument.starts_with('+') ? "" : "+") + argument);
     options.wall_limit_s = o.wall_limit_s;
     options.stop = console.stop;
-    // A memory file that is missing makes a core that does nothing, for which any other reason would
-    // be looked for.
+    // A memory file that is missing makes a core that does nothing, for which any other reason
+    // would be looked for.
     options.log = [&console, warnings = 0](const std::string& line) mutable {
         constexpr int kMost = 5;
         if (console.verbose)

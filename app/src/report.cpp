@@ -109,8 +109,9 @@ void print_text(const Findings& f, const Console& console) {
         out << "\n";
     }
     if (o.actual_end && o.actual_end->kind != trace::EndKind::Complete)
-        fmt::print(out, "The core ended in timestep {}, clock {}: {}\n",
-                   with_commas(o.actual_end->timestep), with_commas(o.actual_end->clock),
+        fmt::print(out, "The core ended in timestep {}{}: {}\n",
+                   with_commas(o.actual_end->timestep),
+                   o.actual_end->clock > 0 ? ", clock " + with_commas(o.actual_end->clock) : "",
                    o.actual_end->text);
     for (const std::string& note : f.notes) fmt::print(out, "{}\n", note);
     if (f.clocks > 0 && o.seconds > 0) {
@@ -118,7 +119,7 @@ void print_text(const Findings& f, const Console& console) {
         fmt::print(out, "{} in {}: {} timesteps/s, {} neuron-updates/s, {} clocks/s\n",
                    "ran " + with_commas(f.clocks) + " clocks", duration(o.seconds),
                    short_count(steps / o.seconds), short_count(steps * f.n_neurons / o.seconds),
-                   short_count(static_cast<double>(f.clocks) / o.seconds));
+                   short_count(static_cast<double>(f.clocks - f.start_clocks) / o.seconds));
     }
     const char* colour = !console.colour                         ? ""
                          : o.verdict == lockstep::Verdict::Match ? "\x1b[1;32m"

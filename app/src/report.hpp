@@ -31,7 +31,8 @@ struct Findings {
     std::string trace_file;          ///< empty: nothing was recorded
     std::vector<std::string> notes;  ///< one line each
     std::string reproduce;
-    std::string provenance;  ///< JSON
+    std::uint64_t start_clocks = 0;  ///< of them, for the start-up list
+    std::string provenance;          ///< JSON
     trace::Shape shape;
 };
 

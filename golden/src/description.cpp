@@ -494,11 +494,10 @@ Status Put::operator()(std::vector<Noise>& to) const {
 void apply_model(Model model, Description& d) {
     d.model = model;
     d.filter = model == Model::CubaLif ? Filter::All : Filter::None;
-    d.output.spiking = Param::scalar(model == Model::Li ? 0 : 1);
+    d.output.spiking = model == Model::Li ? Param::scalar(0) : Param::network();
     switch (model) {
         case Model::Network:
             d.filter = Filter::Network;
-            d.output.spiking = Param::network();
             break;
         case Model::If:
             d.leak.kind = LeakKind::None;

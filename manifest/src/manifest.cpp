@@ -663,6 +663,24 @@ void check_together(const Manifest& m) {
                               step.where);
     for (const ObserveSpec& o : m.observe)
         only_with_adapter(o.adapter, "source = \"adapter\"", o.where);
+    const auto not_the_clock = [&](const std::string& port, const std::string& what,
+                                   const std::string& at) {
+        if (!port.empty() && port == m.clock)
+            bad(what + " = \"" + port + "\" is the clock already", at);
+    };
+    not_the_clock(m.timestep.start, "start", m.timestep.where + ": [timestep]");
+    not_the_clock(m.timestep.tick, "tick", m.timestep.where + ": [timestep]");
+    for (const StartupStep& step : m.startup)
+        if (step.kind != StartupStep::Kind::Call)
+            not_the_clock(step.signal, "what is driven", step.where);
+    for (std::size_t i = 0; i < m.extra_clocks.size(); ++i) {
+        const ExtraClockSpec& extra = m.extra_clocks[i];
+        not_the_clock(extra.port, "port", extra.where + ": [[extra_clock]]");
+        for (std::size_t k = 0; k < i; ++k)
+            if (m.extra_clocks[k].port == extra.port)
+                bad("port = \"" + extra.port + "\" is an [[extra_clock]] already",
+                    extra.where + ": [[extra_clock]]");
+    }
 }
 Manifest read(std::string_view text, const std::string& path,
               const std::vector<std::string>& overrides, CoreNeed need) {

@@ -15,6 +15,7 @@
 #include "check_names.hpp"
 #include "eval_shortcuts.hpp"
 #include "host_sources.hpp"
+#include "parameter.hpp"
 #include "process.hpp"
 #include "spikelock/base/hash.hpp"
 #include "vhdl.hpp"
@@ -177,7 +178,8 @@ std::vector<std::string> verilator_arguments(const Manifest& m, const CoreSpec& 
     for (const std::string& dir : core.include_dirs) a.push_back("-I" + dir);
     for (const std::string& define : core.defines) a.push_back("-D" + define);
     if (options.faults) a.emplace_back("-DFAULTS");
-    for (const auto& [name, value] : core.parameters) a.push_back("-G" + name + "=" + value);
+    for (const auto& [name, value] : core.parameters)
+        a.push_back(detail::parameter_argument(name, value));
     a.push_back(folder + "/control.vlt");
     a.insert(a.end(), core.waivers.begin(), core.waivers.end());
     a.insert(a.end(), core.sources.begin(), core.sources.end());

@@ -50,6 +50,20 @@ Error system_error(const std::string& what) {
 }
 
 /// The host process with its rings.
+/// By its program, or since it is fresh from the start-up list.
+Status can_begin_in(const std::string& manifest_path, bool can_clear, std::uint64_t timestep,
+                    trace::StartState state) {
+    if (state == trace::StartState::Keep ||
+        (state == trace::StartState::Clear && (can_clear || timestep == 0)))
+        return {};
+    return Error{Errc::BadConfig,
+                 "the sample at timestep " + std::to_string(timestep) + " starts with state '" +
+                     std::string(name_of(state)) +
+                     "', but the manifest does not say how to bring the core there; give "
+                     "[[state.clear]] entries, or start = \"keep\" in [stimulus]",
+                 manifest_path};
+}
+
 class HostProcess {
 public:
     HostProcess() = default;
@@ -483,14 +497,10 @@ public:
                              " timesteps late; submit that many timesteps ahead of reading",
                          manifest_path_};
         for (const auto& begin : block.begins)
-            if (begin.start != trace::StartState::Keep &&
-                !can_start(block.first + begin.step, begin.start))
-                return Error{Errc::BadConfig,
-                             "the sample at timestep " + std::to_string(block.first + begin.step) +
-                                 " starts with state '" + std::string(name_of(begin.start)) +
-                                 "', but the manifest does not say how to bring the core there; "
-                                 "give [[state.clear]] entries, or start = \"keep\" in [stimulus]",
-                             manifest_path_};
+            if (Status can =
+                    can_begin_in(manifest_path_, can_clear_, block.first + begin.step, begin.start);
+                !can)
+                return can.error();
         const std::uint64_t most = process_.largest_record() / (row_bytes_ + 1);
         const std::uint64_t steps_per_record =
             most > plan_.lag ? std::max<std::uint64_t>(1, most - plan_.lag) : 1;
@@ -606,11 +616,6 @@ private:
         if (into.empty()) return;
         std::memcpy(static_cast<void*>(into.data()), &*from, into.size() * sizeof(Event));
         for (Event& event : into) event.step -= row_;
-    }
-    /// Whether the core can be brought to a start state: by its program, or since it is fresh from
-    /// the start-up list.
-    bool can_start(std::uint64_t timestep, trace::StartState state) const {
-        return state == trace::StartState::Clear && (can_clear_ || timestep == 0);
     }
     void flush() {
         while (!pending_.empty()) {
@@ -777,7 +782,9 @@ private:
                          << words[i].what << ", the network says 0x" << words[i].data;
                     if (!words[i].back_door)
                         text << " (configuration address 0x" << words[i].address << ")";
-                    text << "; is the memory too small, or the address map another one?";
+                    text << "; is the memory too small, the address map another one, do two "
+                            "[[map]]s write the same bits, or can it not be read in the state in "
+                            "which the start-up leaves the core?";
                     return Error{Errc::Mismatch, text.str(), where};
                 }
                 if (!words[i].read) ++words_compared_;
@@ -815,6 +822,11 @@ private:
     static constexpr std::uint64_t kListedPerStep = 4;  // as in the host
 };
 }  // namespace
+
+Status DutSource::can_begin(const manifest::Manifest& manifest, std::uint64_t timestep,
+                            trace::StartState state) {
+    return can_begin_in(manifest.path, !manifest.clear.empty(), timestep, state);
+}
 
 Result<std::unique_ptr<DutSource>> DutSource::create(const BuiltHost& host,
                                                      const manifest::Manifest& manifest,

@@ -13,6 +13,7 @@
 #include <tuple>
 
 #include "build_error.hpp"
+#include "parameter.hpp"
 #include "process.hpp"
 #include "vhdl.hpp"
 
@@ -789,7 +790,7 @@ Result<Design> elaborate(const ElaborateOptions& given) {
     for (const std::string& dir : options.include_dirs) arguments.push_back("-I" + dir);
     for (const std::string& define : options.defines) arguments.push_back("-D" + define);
     for (const auto& [name, value] : options.parameters)
-        arguments.push_back("-G" + name + "=" + value);
+        arguments.push_back(detail::parameter_argument(name, value));
     arguments.insert(arguments.end(), options.waivers.begin(), options.waivers.end());
     arguments.insert(arguments.end(), options.sources.begin(), options.sources.end());
     Result<detail::CommandResult> done =

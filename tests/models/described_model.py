@@ -149,8 +149,7 @@ class Core:
         self.bias = self.param(self.inp.get("bias"), own("bias"))
         self.v_reset = self.param(self.reset.get("value"), own("v_reset"))
         self.steps = self.param(self.refractory.get("steps"), own("refractory"))
-        spiking = own("spiking") if self.model == "network" else (
-            lambda i: 0 if self.model == "li" else 1)
+        spiking = (lambda i: 0) if self.model == "li" else own("spiking")
         self.spiking = self.param(golden.get("output", {}).get("spiking"), spiking)
         self.masked = self.param(golden.get("output", {}).get("masked"), lambda i: 0)
         self.masked_delivers = golden.get("output", {}).get("masked_delivers", False)

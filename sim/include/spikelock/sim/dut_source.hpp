@@ -39,6 +39,10 @@ public:
     /// @errors as manifest::resolve and map_words; Errc::Mismatch when a loaded word reads back
     /// differently;
     ///         Errc::Environment when the process or the shared memory cannot be had
+    /// Whether the core can be brought to the state in which a sample begins.
+    /// @errors Errc::BadConfig with what the manifest lacks
+    static Status can_begin(const manifest::Manifest& manifest, std::uint64_t timestep,
+                            trace::StartState state);
     static Result<std::unique_ptr<DutSource>> create(const BuiltHost& host,
                                                      const manifest::Manifest& manifest,
                                                      const golden::Network& network,
