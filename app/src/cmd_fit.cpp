@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "command_line.hpp"
 #include "core_session.hpp"
@@ -45,7 +46,9 @@ constexpr std::uint64_t kMostBytes = 256 << 20;  ///< of a recording
 /// currents at several strengths, in turn.
 class RandomStimulus : public trace::Stimulus {
 public:
-    RandomStimulus(const manifest::Manifest& m, const golden::Network& net, std::uint64_t steps)
+    /// @param side_band_bits  of the ports that take currents
+    RandomStimulus(const manifest::Manifest& m, const golden::Network& net, std::uint64_t steps,
+                   std::span<const std::uint32_t> side_band_bits)
         : steps_(steps), events_(steps) {
         constexpr double kDensities[] = {0.0, 0.1, 0.3, 0.7, 0.02};  // 0: see below
         constexpr double kStrengths[] = {1.0, 0.25, 4.0, 16.0};
@@ -73,19 +76,26 @@ public:
                         events_[t].push_back({a, static_cast<std::uint16_t>(p), 1});
             }
         }
-        for (const manifest::SideBandSpec& spec : m.side_bands) {
+        for (std::size_t b = 0; b < m.side_bands.size(); ++b) {
+            const manifest::SideBandSpec& spec = m.side_bands[b];
             const bool given = m.stimulus.kind == manifest::StimulusSpec::Kind::Current;
             const double centre = given ? m.stimulus.current : 0;
             const double noise =
                 std::max(given ? m.stimulus.noise : net.neurons[0].threshold / 2, 1);
-            const double most = static_cast<double>((1LL << (net.arithmetic.acc_bits - 1)) - 1);
+            // What both the accumulator and the port hold, whatever is not known of that one.
+            const std::uint32_t bits = std::min<std::uint32_t>(
+                side_band_bits[b], static_cast<std::uint32_t>(net.arithmetic.acc_bits));
+            const bool is_unsigned =
+                spec.is_signed ? !*spec.is_signed : given && centre - noise >= 0;
+            const double most = static_cast<double>((1LL << (bits - 1)) - 1);
+            const double least = is_unsigned ? 0.0 : -most - 1;
             trace::SideBand band{spec.name, net.n_neurons(), {}};
             for (std::uint64_t t = 0; t < steps; ++t) {
                 const double strength = kStrengths[t / kSampleSteps % std::size(kStrengths)];
                 for (std::uint32_t n = 0; n < net.n_neurons(); ++n) {
                     const double x = centre + noise * (2 * random.uniform(t, ~lane(0, n)) - 1);
                     band.values.push_back(
-                        static_cast<std::int32_t>(std::clamp(strength * x, -most - 1, most)));
+                        static_cast<std::int32_t>(std::clamp(strength * x, least, most)));
                 }
             }
             bands_.push_back(std::move(band));
@@ -509,7 +519,8 @@ int fit(const FitRunOptions& o, Console& console) {
     std::uint64_t steps = std::max<std::uint64_t>(
         1, std::min(o.steps, kMostBytes / std::max<std::uint64_t>(step_bytes, 1)));
     std::unique_ptr<trace::Stimulus> random;
-    if (o.stimulus == "random") random = std::make_unique<RandomStimulus>(m, e.network, steps);
+    if (o.stimulus == "random")
+        random = std::make_unique<RandomStimulus>(m, e.network, steps, (*dut)->side_band_bits());
     const trace::Stimulus& stimulus = random ? *random : *e.stimulus;
     steps = std::min(steps, stimulus.n_steps());
     std::optional<trace::SourceEnd> end;

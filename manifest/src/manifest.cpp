@@ -100,7 +100,8 @@ StartupStep read_step(Section& s) {
     if (s.has("set")) {
         step.kind = StartupStep::Kind::Set;
         step.signal = s.text("set");
-        step.value = s.integer<std::uint64_t>("value", 1, 0, kMax63);
+        step.value =
+            static_cast<std::uint64_t>(s.integer<std::int64_t>("value", 1, -kMax63 - 1, kMax63));
         ++kinds;
     }
     if (s.has("wait_clocks")) {
@@ -458,6 +459,7 @@ ObserveSpec read_observe(Section& s) {
     o.events = s.flag("events", false);
     o.latency = s.integer<std::uint32_t>("latency", 0, 0, 64);
     o.bits = s.integer<std::uint32_t>("bits", 0, 1, 64);
+    o.signed_given = s.has("signed");
     o.is_signed = s.flag("signed", true);
     o.keep = s.choice<bool>("missing", false, {{"error", false}, {"keep", true}});
     s.know({"value", "trigger", "valid", "index", "ready", "req", "ack", "phase", "encoding",
@@ -605,6 +607,8 @@ void read_core_sections(Section& top, Manifest& m) {
         band.where = s.where();
         band.name = s.text("name", "i_in");
         band.target = s.needed_expression("target", "target = \"i_in_i[16*i +: 16]\"");
+        if (s.has("signed")) band.is_signed = s.flag("signed", true);
+        s.know({"signed"});
         s.close();
         m.side_bands.push_back(std::move(band));
     }
@@ -672,7 +676,7 @@ void check_together(const Manifest& m) {
     not_the_clock(m.timestep.tick, "tick", m.timestep.where + ": [timestep]");
     for (const StartupStep& step : m.startup)
         if (step.kind != StartupStep::Kind::Call)
-            not_the_clock(step.signal, "what is driven", step.where);
+            not_the_clock(step.signal, "the driven port", step.where);
     for (std::size_t i = 0; i < m.extra_clocks.size(); ++i) {
         const ExtraClockSpec& extra = m.extra_clocks[i];
         not_the_clock(extra.port, "port", extra.where + ": [[extra_clock]]");

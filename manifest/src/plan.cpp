@@ -20,6 +20,18 @@ using detail::PlanError;
 using detail::Resolver;
 using detail::Sized;
 
+/// The value of a step in the bits of its port.
+std::uint64_t fitting(const StartupStep& step, std::uint32_t width) {
+    if (width >= 64) return step.value;
+    const auto value = static_cast<std::int64_t>(step.value);
+    if (value >= std::int64_t{1} << width || value < -(std::int64_t{1} << (width - 1)))
+        plan_error(Errc::BadConfig,
+                   "value = " + std::to_string(value) + " does not fit in the " +
+                       std::to_string(width) + " bits of '" + step.signal + "'",
+                   step.where);
+    return step.value & ((std::uint64_t{1} << width) - 1);
+}
+
 void put_steps(std::ostream& out, Resolver& r, const std::vector<StartupStep>& steps,
                const std::string& name, bool one_each) {
     if (!one_each) out << "program " << name << '\n';
@@ -41,11 +53,13 @@ void put_steps(std::ostream& out, Resolver& r, const std::vector<StartupStep>& s
                 out << ' ' << active << ' ' << step.clocks << '\n';
                 break;
             }
-            case StartupStep::Kind::Set:
+            case StartupStep::Kind::Set: {
+                const FieldRef f = r.input(step.signal, step.where);
                 out << "set";
-                Resolver::put(out, r.input(step.signal, step.where));
-                out << ' ' << step.value << '\n';
+                Resolver::put(out, f);
+                out << ' ' << fitting(step, f.width) << '\n';
                 break;
+            }
             case StartupStep::Kind::Clocks:
                 out << "clocks " << step.clocks << '\n';
                 break;
@@ -65,9 +79,9 @@ void put_steps(std::ostream& out, Resolver& r, const std::vector<StartupStep>& s
 
 std::string width_message(const std::string& what, std::uint32_t bits, const std::string& field,
                           int wanted) {
-    return what + " is " + std::to_string(bits) + " bits wide, but the network's " + field +
+    return what + " is " + std::to_string(bits) + " bits wide, but the golden's " + field +
            " has " + std::to_string(wanted) +
-           " bits; give the core and [network.quantise] the same width";
+           " bits; give both the same width: in [network.quantise], the network's JSON or [golden]";
 }
 
 bool converts(const ObserveSpec& o) {
@@ -118,7 +132,7 @@ public:
 
     Plan make() {
         plan_.shape = network_.shape();
-        golden_fields_ = std::move(plan_.shape.fields);
+        golden_fields_ = fields_of_golden();
         plan_.shape.fields.clear();
         body_ << "neurons " << network_.n_neurons() << ' ' << network_.n_axons() << '\n';
         put_clocks();
@@ -155,6 +169,19 @@ public:
     }
 
 private:
+    /// What the golden of this manifest shows: as [golden] describes it, else as the network says.
+    std::vector<trace::FieldSpec> fields_of_golden() const {
+        if (m_.golden.description) {
+            golden::Description description = golden::describe(network_);
+            if (golden::apply(*m_.golden.description, description) &&
+                !golden::is_plain(network_, description))
+                // One that cannot be computed is told where it is wanted.
+                if (const auto source = golden::DescribedSource::create(
+                        network_, std::move(description), golden::Kernel::Scalar))
+                    return (*source)->shape().fields;
+        }
+        return network_.shape().fields;
+    }
     /// Values that share valid, index and all else are one stream.
     struct Stream {
         std::string key;
@@ -356,14 +383,17 @@ private:
         for (const SideBandSpec& band : m_.side_bands) {
             std::ostringstream cells;
             std::uint32_t width = 0;
+            std::uint32_t narrowest = 64;
             for (std::uint32_t i = 0; i < n; ++i) {
                 const FieldRef f = r_.driven(band.target.root(), band.where, i);
                 width = std::max(width, f.width);
+                narrowest = std::min(narrowest, f.width);
                 Resolver::put(cells, f);
             }
             const auto bytes = static_cast<std::uint32_t>(width <= 8 ? 1 : width <= 16 ? 2 : 4);
             plan_.side_bands.push_back(band.name);
             plan_.side_band_bytes.push_back(bytes);
+            plan_.side_band_bits.push_back(narrowest);
             body_ << "sideband " << band.name << ' ' << n << ' ' << bytes << " at" << cells.str()
                   << '\n';
         }
@@ -531,9 +561,10 @@ private:
         for (const auto& field : golden_fields_) known.push_back(field.name);
         for (const ObserveSpec& o : m_.observe) {
             if (std::find(known.begin(), known.end(), o.field) != known.end()) continue;
-            // This network has none, unless its description has: then 'bits' says how wide.
-            if ((o.field == "u" || o.field == "refr") && o.bits == 0) continue;
-            if (o.bits == 0)
+            // This network has none. A golden of the user's may have it all the same.
+            const bool of_others = o.field == "u" || o.field == "refr";
+            if (of_others && o.bits == 0 && !m_.golden.given()) continue;
+            if (o.bits == 0 && !of_others)
                 plan_error(Errc::NotFound,
                            "unknown field '" + o.field + "'" + did_you_mean(o.field, known) +
                                " (a field of your own needs 'bits')",
@@ -542,6 +573,11 @@ private:
             own.name = o.field;
             own.bits = static_cast<int>(o.bits);
             own.is_signed = o.is_signed;
+            if (o.bits == 0) {
+                own.bits =
+                    o.field == "u" ? network_.arithmetic.u_bits : network_.arithmetic.refr_bits;
+                own.is_signed = o.field == "u";
+            }
             own.bytes = trace::storage_bytes(own.bits);
             golden_fields_.push_back(own);
             known.push_back(o.field);
@@ -569,6 +605,13 @@ private:
                       << plan_.shape.order << ' ' << adapter_counts_ << ' ' << plan_.lag << '\n';
     }
     void put_field(const ObserveSpec& o, std::size_t index, const trace::FieldSpec& spec) {
+        if (o.signed_given && o.is_signed != spec.is_signed)
+            plan_error(Errc::Mismatch,
+                       std::string("signed = ") + (o.is_signed ? "true" : "false") +
+                           ", but the golden's " + spec.name + " is " +
+                           (spec.is_signed ? "signed" : "unsigned") +
+                           (spec.name == "v" ? "; [golden] says which, by v.signed" : ""),
+                       o.where);
         if (o.bits != 0 && o.bits != static_cast<std::uint32_t>(spec.bits))
             plan_error(Errc::Mismatch,
                        "bits = " + std::to_string(o.bits) + ", but the network's " + spec.name +

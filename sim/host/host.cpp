@@ -405,7 +405,9 @@ private:
             out.push_back(step);
             clocks(s.clocks);
             out.push_back(inactive);
-            clocks(1);
+            // Each clock of a clocked core is a timestep: the first one after the reset is what
+            // the caller wants next.
+            if (kind() != Kind::Clocked) clocks(1);
         }
         return out;
     }

@@ -421,6 +421,8 @@ public:
                 const DutOptions& options) {
         manifest_path_ = m.path;
         can_clear_ = !m.clear.empty();
+        side_band_specs_ = m.side_bands;
+        currents_.resize(m.side_bands.size());
         network_ = network;
         if (Status started = process_.start(host, m, options); !started) return started.error();
         Result<std::optional<std::string>> text = process_.request(Msg::Describe, nullptr, 0);
@@ -475,6 +477,7 @@ public:
     std::uint64_t words_loaded() const override { return words_loaded_; }
     std::uint64_t words_compared() const override { return words_compared_; }
     std::uint32_t lag() const override { return plan_.lag; }
+    std::span<const std::uint32_t> side_band_bits() const override { return plan_.side_band_bits; }
     const golden::Network& network() const override { return network_; }
     int pid() const override { return process_.pid(); }
     std::uint64_t in_flight() const override { return in_flight_; }
@@ -501,6 +504,7 @@ public:
                     can_begin_in(manifest_path_, can_clear_, block.first + begin.step, begin.start);
                 !can)
                 return can.error();
+        if (Status fit = currents_fit(block); !fit) return fit;
         const std::uint64_t most = process_.largest_record() / (row_bytes_ + 1);
         const std::uint64_t steps_per_record =
             most > plan_.lag ? std::max<std::uint64_t>(1, most - plan_.lag) : 1;
@@ -693,6 +697,35 @@ private:
             to += align_up(static_cast<std::uint64_t>(width) * element * count, 8);
         }
     }
+    /// Currents are cut to the width of their port: what that would change is an error. Whether the
+    /// port is signed only the manifest says; where it does not, the run's own currents must leave
+    /// one of both.
+    Status currents_fit(const trace::StimulusBlock& block) {
+        for (std::size_t b = 0; b < plan_.side_bands.size(); ++b) {
+            const std::uint32_t bits = plan_.side_band_bits[b];
+            const trace::SideBand* band = band_of(block, b);
+            if (!band || band->values.empty() || bits >= 32) continue;
+            CurrentRange& seen = currents_[b];
+            for (const std::int32_t value : band->values) {
+                seen.low = std::min(seen.low, value);
+                seen.high = std::max(seen.high, value);
+            }
+            const std::optional<bool>& is_signed = side_band_specs_[b].is_signed;
+            const std::int64_t half = std::int64_t{1} << (bits - 1);
+            const bool as_signed = seen.low >= -half && seen.high < half;
+            const bool as_unsigned = seen.low >= 0 && seen.high < 2 * half;
+            if (is_signed ? (*is_signed ? as_signed : as_unsigned) : as_signed || as_unsigned)
+                continue;
+            return Error{Errc::Mismatch,
+                         "the currents go from " + std::to_string(seen.low) + " to " +
+                             std::to_string(seen.high) + ", which the " + std::to_string(bits) +
+                             (!is_signed   ? " bits of the port hold neither signed nor unsigned"
+                              : *is_signed ? " signed bits of the port do not hold"
+                                           : " unsigned bits of the port do not hold"),
+                         side_band_specs_[b].where + ": [[side_band]]"};
+        }
+        return {};
+    }
     Status load(const std::vector<manifest::MapWord>& words) {
         std::vector<Word> writes;
         std::vector<Cell> cells;
@@ -803,6 +836,12 @@ private:
     manifest::Plan plan_;
     std::string manifest_path_;
     bool can_clear_ = false;
+    struct CurrentRange {
+        std::int32_t low = 0;
+        std::int32_t high = 0;
+    };
+    std::vector<manifest::SideBandSpec> side_band_specs_;
+    std::vector<CurrentRange> currents_;  ///< that were submitted, by side band
     bool loaded_ = false;
     std::uint64_t row_bytes_ = 0;
     std::deque<std::pair<Msg, std::vector<std::byte>>> pending_;

@@ -191,7 +191,6 @@ std::string encode(const golden::Network& net, const std::string& json) {
 struct Field {
     trace::FieldSpec spec;
     std::uint64_t offset = 0;  ///< of its part in a slot
-    bool shown = true;
 };
 
 class UserGoldenImpl final : public UserGolden {
@@ -366,7 +365,6 @@ private:
                 field.spec.bits = *width;
                 field.spec.is_signed = name != "refr";
                 if (index >= 0) field.spec = natural.fields[static_cast<std::size_t>(index)];
-                field.shown = index >= 0;  // the network has no such state: nothing to compare
             } else {
                 if (bits < 1 || bits > 64)
                     return bad("shows field '" + name + "' with " + std::to_string(bits) +
@@ -379,8 +377,7 @@ private:
             fields_.push_back(std::move(field));
         }
         // The shape is in causal order, whatever order the model has.
-        for (std::size_t k = 0; k < fields_.size(); ++k)
-            if (fields_[k].shown) order_.push_back(k);
+        for (std::size_t k = 0; k < fields_.size(); ++k) order_.push_back(k);
         const auto rank = [&](std::size_t k) {
             const int index = natural.field_index(fields_[k].spec.name);
             return index < 0 ? static_cast<int>(natural.fields.size()) : index;

@@ -114,8 +114,8 @@ def network_and_stimulus(e):
         (folder / "narrow.json").write_text(json.dumps(net))
         line = line_of(manifest, "value = \"v_o[16*i +: 16]\"") - 2
         e.expect("width of v", rf"{{f}}tiny_core\.toml:{line}(: \S+)?: 'v_o\[16\*i \+: 16\]' is 16 "
-                 r"bits wide, but the network's v has 12 bits; give the core and "
-                 r"\[network\.quantise\] the same width",
+                 r"bits wide, but the golden's v has 12 bits; give both the same width: in "
+                 r"\[network\.quantise\], the network's JSON or \[golden\]",
                  "run", manifest, "--no-record", "--set", "network.json=narrow.json")
 
         net["arithmetic"]["v_bits"] = 16

@@ -383,10 +383,8 @@ private:
         settled_ = false;
         outputs_busy_ = false;
         if (!started_ && !begins()) return pass_over();
-        if (list_ != nullptr) {  // a sample is being cleared
-            follow();
-            return pass_over();
-        }
+        // Whether a sample is being cleared.
+        if (list_ != nullptr && follow()) return pass_over();
         if (watch()) return pass_over();
         if (map_.plan.tick_first && tick_begins()) begin_with_tick();
         if (end_) return false;
@@ -623,9 +621,15 @@ private:
                 case Step::Kind::Reset: {
                     const bool active =
                         state_.load(s.place).value == s.step->value && state_.load(s.place).known();
-                    if (phase_ == 0) phase_ = active ? 1 : 0;
+                    if (active) ++phase_;
                     if (phase_ == 0 || active) return true;
-                    return done_with_edge();
+                    if (map_.plan.kind != Kind::Clocked) return done_with_edge();
+                    // The edge is of a timestep, or another step. A clear that follows the start-up
+                    // list at once, with the same reset, only makes it longer.
+                    cleared_ = list_ == &lists_[0] && !lists_[1].empty() &&
+                               lists_[1][0].step->kind == Step::Kind::Reset &&
+                               same_place(lists_[1][0].place, s.place) && phase_ > s.step->clocks;
+                    break;
                 }
                 case Step::Kind::Set: {
                     const Four now = state_.load(s.place);
@@ -649,6 +653,9 @@ private:
         }
         list_ = nullptr;
         return false;
+    }
+    static bool same_place(const Place& a, const Place& b) {
+        return a.word == b.word && a.shift == b.shift && a.mask == b.mask;
     }
     bool done_with_edge() {
         ++at_step_;
@@ -929,7 +936,8 @@ private:
         trace::Sample sample;
         sample.begin = next_row_;
         sample.end = next_row_;
-        sample.start = list_ != nullptr ? trace::StartState::Clear : trace::StartState::Keep;
+        sample.start = list_ != nullptr || (cleared_ && samples_.empty()) ? trace::StartState::Clear
+                                                                          : trace::StartState::Keep;
         samples_.push_back(sample);
     }
     void close_sample() {
@@ -1015,6 +1023,7 @@ private:
     Rows out_;
     std::uint32_t wanted_ = 0;
     std::vector<trace::Sample> samples_;
+    bool cleared_ = false;  ///< at the end of the start-up list
     std::vector<Unknown> unknowns_;
     std::uint64_t n_unknowns_ = 0;
     std::optional<SourceEnd> end_;

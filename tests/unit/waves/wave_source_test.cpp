@@ -211,15 +211,17 @@ TEST_CASE("waves/unknown: x and z are listed with time and signal, never 0", "[w
     text += "#30\n1c\n" + line(wide, "w") + "#35\n0c\n#40\n1c\n" + line(std::string(70, '0'), "w") +
             "zs1\n#45\n0c\n#50\n1c\n1s1\n#55\n0c\n";
     const Seen seen = read(text, ClockedCore::map(1, true));
-    REQUIRE(seen.steps == 3);
+    // The edge at 20 is the first one after the reset.
+    REQUIRE(seen.steps == 4);
     CHECK(seen.end.kind == trace::EndKind::Complete);
-    CHECK(seen.masked[0] == std::vector<bool>{false, true, false, false, false, false});
-    CHECK(seen.valid == std::vector<std::uint8_t>{1, 0, 1});
-    CHECK(seen.spikes == std::vector<std::uint64_t>{0, 0, 2});
+    CHECK(seen.masked[0] ==
+          std::vector<bool>{false, false, false, true, false, false, false, false});
+    CHECK(seen.valid == std::vector<std::uint8_t>{1, 1, 0, 1});
+    CHECK(seen.spikes == std::vector<std::uint64_t>{0, 0, 0, 2});
     REQUIRE(seen.source->unknowns().size() == 2);
     const waves::Unknown& v = seen.source->unknowns()[0];
     CHECK(v.time == 30);
-    CHECK(v.timestep == 0);
+    CHECK(v.timestep == 1);
     CHECK(v.signal == "tb.wide[65:54]");
     CHECK(v.value == "00000x000000");
     CHECK(v.meaning == "v of all[1]");

@@ -157,6 +157,7 @@ struct TakenSpec {
 struct SideBandSpec {
     std::string name;
     Expression target;
+    std::optional<bool> is_signed;  ///< what the ports take; none: not said
     std::string where;
 };
 
@@ -179,6 +180,7 @@ struct ObserveSpec {
     std::uint32_t latency = 0;  ///< what is seen in timestep t belongs to t - latency
     std::uint32_t bits = 0;     ///< of a field that the network does not have; 0: as the network
     bool is_signed = true;      ///< the same
+    bool signed_given = false;
     bool keep = false;    ///< a neuron that is not shown in a timestep has the value that it had
     bool counts = false;  ///< spikes: a neuron may fire more than once a timestep
     bool events = false;  ///< spikes: an ordered list is kept too

@@ -26,6 +26,7 @@ struct Plan {
     std::vector<std::string> signals;  ///< by index, as the text and cells name them
     trace::Shape shape;  ///< fields that are observed, in the golden's order and storage
     std::vector<std::uint32_t> side_band_bytes;  ///< per side band: bytes of an element in the ring
+    std::vector<std::uint32_t> side_band_bits;   ///< of the narrowest port that takes one
     std::vector<std::string> side_bands;         ///< names, in ring order
     std::vector<StartupStep> startup;  ///< in order; all but Load are programs "startup<k>"
     std::uint32_t lag = 0;             ///< timesteps that the core must be ahead of what is read

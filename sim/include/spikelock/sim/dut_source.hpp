@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,8 @@ public:
     /// it later ([[observe]] latency, late). Reading without them runs the core to its end, without
     /// input, and nothing can be submitted after that.
     virtual std::uint32_t lag() const = 0;
+    /// Bits of the narrowest port of each [[side_band]], in their order.
+    virtual std::span<const std::uint32_t> side_band_bits() const = 0;
     /// The network, with what [[map]] entries with direction = "read" found in the core: what the
     /// golden must compute.
     virtual const golden::Network& network() const = 0;
