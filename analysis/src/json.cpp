@@ -225,9 +225,11 @@ std::string to_json(const Explanation& explanation) {
         model["i_syn"] = terms.i_syn;
         model["bias"] = terms.bias;
         model["u"] = terms.u;
-        model["drive"] = terms.drive;
-        model["leaked"] = terms.leaked;
-        model["sum"] = terms.sum;
+        if (!terms.described) {
+            model["drive"] = terms.drive;
+            model["leaked"] = terms.leaked;
+            model["sum"] = terms.sum;
+        }
         model["v1"] = terms.v1;
         model["threshold"] = terms.threshold;
         model["held"] = terms.held;

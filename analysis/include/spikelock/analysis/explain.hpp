@@ -47,6 +47,8 @@ struct Hypothesis {
 
 /// The terms of one update, by the names of docs/model.md section 3.
 struct UpdateTerms {
+    bool described = false;         ///< by docs/golden.md: drive, leaked and sum are not known
+    bool moving_threshold = false;  ///< noise or adaptation is added to `threshold`
     std::int64_t v_before = 0, u_before = 0, refr_before = 0;
     std::int64_t i_syn = 0;
     std::int64_t bias = 0;
