@@ -203,6 +203,8 @@ private:
         for (const char* id : {"v_reset", "threshold.negative_reset"})
             if (const Parameter& p = parameter(id); p.used(d_) && update_.v_seen)
                 value(16, p, "other", *update_.v_seen);
+        if (d_.leak.kind == golden::LeakKind::Constant || d_.leak.kind == golden::LeakKind::Shift)
+            value(10, parameter("leak"), "missing", 0);
         for (const char* id : {"leak", "refractory", "threshold.negative"}) {
             const Parameter& p = parameter(id);
             if (!p.used(d_)) continue;
