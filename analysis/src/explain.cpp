@@ -75,9 +75,12 @@ public:
         find_differing();
         judge_model();
         circumstances();
-        try_alternatives();
-        compare_windows();
-        if (!recomputer_.activity().has_stimulus() && network_.n_axons() > 0) match_weights();
+        // No way to depart is needed where the actual side does not depart.
+        if (!result_.actual_follows_model) {
+            try_alternatives();
+            compare_windows();
+            if (!recomputer_.activity().has_stimulus() && network_.n_axons() > 0) match_weights();
+        }
         result_.hypotheses =
             detail::rank(std::move(found_), differing_.size(), options_.most_hypotheses);
         return std::move(result_);
@@ -161,6 +164,7 @@ private:
         result_.expected_follows_model = detail::gives(*model_, expected_);
         if (!result_.expected_follows_model) {
             const bool actual_follows = detail::gives(*model_, actual_);
+            result_.actual_follows_model = actual_follows;
             fact(std::string("the expected side does not show what docs/model.md gives for this "
                              "network") +
                  (actual_follows ? ", the actual side does" : "") +
@@ -282,6 +286,10 @@ private:
             const auto update = recomputer_.predict(n_, t_, &alternative);
             if (!update) continue;
             ++result_.alternatives;
+            // What computes the same is no explanation.
+            if (const auto model = recomputer_.predict(n_, t_, base_of(alternative));
+                model && detail::look_alike(*model, *update, actual_))
+                continue;
             if (detail::gives(*update, actual_))
                 whole.push_back(&alternative);
             else if (gives_up_to_field(*update))
@@ -313,10 +321,14 @@ private:
         return false;
     }
 
+    /// What an alternative is held against: i_syn is as recorded unless it is about deliveries.
+    static const Alternative* base_of(const Alternative& alternative) {
+        return alternative.delivery ? &Recomputer::modelled() : nullptr;
+    }
+
     void weigh(const Alternative& alternative, std::uint32_t n, std::uint64_t s,
                Hypothesis& hypothesis) {
-        const Alternative* base = alternative.delivery ? &Recomputer::modelled() : nullptr;
-        const auto model = recomputer_.predict(n, s, base);
+        const auto model = recomputer_.predict(n, s, base_of(alternative));
         const auto update = recomputer_.predict(n, s, &alternative);
         if (!model || !update) return;
         const Observed shown = recomputer_.actual(n, s);

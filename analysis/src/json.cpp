@@ -216,6 +216,7 @@ std::string to_json(const Explanation& explanation) {
     json["term"] = explanation.term;
     json["facts"] = explanation.facts;
     json["expected_follows_model"] = explanation.expected_follows_model;
+    json["actual_follows_model"] = explanation.actual_follows_model;
     if (explanation.model) {
         const UpdateTerms& terms = *explanation.model;
         Json model;

@@ -361,7 +361,14 @@ std::string render(const Explanation& explanation, const RenderOptions& options)
         text += "  - " + folded(fact, 4, 4, width) + "\n";
     if (explanation.model)
         text += "  " + folded("model: " + model_text(*explanation.model), 2, 4, width) + "\n";
-    if (explanation.hypotheses.empty()) {
+    if (explanation.actual_follows_model) {
+        text += "  " +
+                folded(
+                    "no hypotheses: the core does what docs/model.md says, without any change; "
+                    "the golden is what differs",
+                    2, 4, width) +
+                "\n";
+    } else if (explanation.hypotheses.empty()) {
         text += "  " +
                 folded(fmt::format("none of {} {} gives the actual value", explanation.alternatives,
                                    explanation.ways),

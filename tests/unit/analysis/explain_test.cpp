@@ -199,6 +199,8 @@ TEST_CASE("analysis/explain: the wrong golden is named", "[analysis][unit]") {
     const auto explanation = explain_divergence(Connectivity(network), stimulus.get(), **report);
     REQUIRE(explanation);
     CHECK_FALSE(explanation->expected_follows_model);
+    CHECK(explanation->actual_follows_model);
+    CHECK(explanation->hypotheses.empty());
     CHECK(std::ranges::any_of(explanation->facts, [](const std::string& fact) {
         return fact.find("the actual side does") != std::string::npos;
     }));
