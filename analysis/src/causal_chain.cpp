@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "activity.hpp"
+#include "neuron_update.hpp"
 
 namespace spikelock::analysis {
 
@@ -64,7 +65,9 @@ public:
           activity_(connectivity, stimulus, trace),
           i_syn_field_(trace.shape().field_index("i_syn")),
           v_field_(trace.shape().field_index("v")),
-          u_field_(trace.shape().field_index("u")) {}
+          u_field_(trace.shape().field_index("u")),
+          synapse_(options.description != nullptr ? options.description->synapse
+                                                  : golden::describe(network_).synapse) {}
 
     CausalChain build(std::uint32_t neuron, std::uint64_t timestep) {
         chain_.field = options_.field;
@@ -110,6 +113,32 @@ private:
             sum += std::pow(filter, static_cast<double>(j - s)) *
                    std::pow(leak, static_cast<double>(t - j));
         return std::ldexp(sum, -network_.arithmetic.u_shift);
+    }
+
+    /// A sum in the format of the accumulator.
+    std::int64_t fitted(std::int64_t x) const {
+        const golden::OverflowRule& rule = synapse_.overflow;
+        const std::int64_t half = std::int64_t{1} << (synapse_.bits - 1);
+        const std::int64_t low = rule.low == golden::Edge::At ? rule.low_at : -half;
+        const std::int64_t high = rule.high == golden::Edge::At ? rule.high_at : half - 1;
+        if (x < low && rule.low != golden::Edge::Wrap) return low;
+        if (x > high && rule.high != golden::Edge::Wrap) return high;
+        return detail::fit(x, synapse_.bits, detail::Fit::Wrap);
+    }
+    /// What of the accumulator's overflow makes one sum the other; empty: nothing does.
+    std::string overflow_between(const detail::Activity::Arrivals& arrivals, std::int64_t delivered,
+                                 std::int64_t recorded) const {
+        if (delivered == recorded) return {};
+        // Both are of at most 48 bits and few deliveries: the difference is exact.
+        if ((delivered - recorded) % (std::int64_t{1} << synapse_.bits) == 0)
+            return "wraps in " + std::to_string(synapse_.bits) + " bits";
+        std::int64_t sum = 0;
+        for (const detail::Arrival& arrival : arrivals.list) {
+            sum += arrival.contribution;
+            if (synapse_.fit == golden::FitWhen::Each) sum = fitted(sum);
+        }
+        if (fitted(sum + arrivals.current) != recorded) return {};
+        return "saturates in " + std::to_string(synapse_.bits) + " bits";
     }
 
     std::size_t node_of(CauseKind kind, std::uint32_t index, std::uint64_t timestep,
@@ -234,8 +263,12 @@ private:
                 effect.i_syn_complete = arrivals.complete;
             }
         }
-        if (i_syn_field_ >= 0 && trace_.valid(static_cast<std::size_t>(i_syn_field_), t, n))
+        if (i_syn_field_ >= 0 && trace_.valid(static_cast<std::size_t>(i_syn_field_), t, n)) {
             effect.i_syn_recorded = trace_.raw(static_cast<std::size_t>(i_syn_field_), t, n);
+            if (effect.i_syn_complete)
+                effect.i_syn_overflow = overflow_between(
+                    activity_.arrivals(n, t), effect.i_syn_delivered, *effect.i_syn_recorded);
+        }
 
         if (!only_now && !effect.in_refractory)
             add_leaves(effect, first, begin, t, from_spike, candidates);
@@ -345,6 +378,7 @@ private:
     int i_syn_field_;
     int v_field_;
     int u_field_;
+    golden::Description::Synapse synapse_;  ///< the accumulator's format
     CausalChain chain_;
     std::map<Key, std::size_t> known_;
 };

@@ -183,6 +183,7 @@ std::string to_json(const CausalChain& chain) {
             entry["i_syn_recorded"] = optional(node.i_syn_recorded);
             entry["i_syn_delivered"] = node.i_syn_delivered;
             entry["i_syn_complete"] = node.i_syn_complete;
+            entry["i_syn_overflow"] = node.i_syn_overflow;
             entry["v_estimate"] = number(node.v_estimate);
             entry["in_refractory"] = node.in_refractory;
         }

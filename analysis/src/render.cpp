@@ -279,6 +279,9 @@ std::string balance_text(const CausalNode& node) {
     if (!node.expanded || !node.i_syn_recorded || !node.i_syn_complete) return {};
     const std::int64_t missing = *node.i_syn_recorded - node.i_syn_delivered;
     if (missing == 0) return {};
+    if (!node.i_syn_overflow.empty())
+        return fmt::format("i_syn delivered {} {}: {}", node.i_syn_delivered, node.i_syn_overflow,
+                           *node.i_syn_recorded);
     return fmt::format("i_syn recorded {}, delivered {}: {:+d} unexplained", *node.i_syn_recorded,
                        node.i_syn_delivered, missing);
 }

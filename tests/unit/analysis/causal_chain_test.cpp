@@ -8,6 +8,7 @@
 #include <set>
 
 #include "simulator.hpp"
+#include "spikelock/analysis/render.hpp"
 #include "spikelock/golden/stimulus.hpp"
 
 using namespace spikelock;
@@ -147,6 +148,41 @@ TEST_CASE("analysis/causal_chain: events that stand twice are one cause", "[anal
     REQUIRE(chain->edges.size() == 1);
     CHECK(chain->edges[0].times == 2);
     CHECK(chain->edges[0].contribution == 20);
+}
+
+TEST_CASE("analysis/causal_chain: an accumulator that overflows is named", "[analysis][unit]") {
+    golden::Network network = line();
+    network.arithmetic.acc_bits = 5;
+    auto stimulus = golden::make_event_stimulus({{1, {}}, {1, {}}}, 3, {});
+    REQUIRE(stimulus);
+    const bool wraps = GENERATE(true, false);
+    network.arithmetic.acc_overflow = wraps ? golden::Overflow::Wrap : golden::Overflow::Saturate;
+    const trace::ExecutionTrace trace = simulate(network, **stimulus);
+    const auto chain = causal_chain(Connectivity(network), stimulus->get(), trace, 0, 1);
+    REQUIRE(chain);
+    CHECK(chain->nodes[0].i_syn_delivered == 20);
+    CHECK(chain->nodes[0].i_syn_recorded == (wraps ? -12 : 15));
+    CHECK(chain->nodes[0].i_syn_overflow == (wraps ? "wraps in 5 bits" : "saturates in 5 bits"));
+    const std::string text = render(*chain);
+    CAPTURE(text);
+    CHECK(text.find(wraps ? "i_syn delivered 20 wraps in 5 bits: -12"
+                          : "i_syn delivered 20 saturates in 5 bits: 15") != std::string::npos);
+    CHECK(text.find("unexplained") == std::string::npos);
+    // What no overflow gives stays unexplained.
+    const auto odd = causal_chain(Connectivity(network), stimulus->get(),
+                                  with_value(trace, "i_syn", 1, 0, 7), 0, 1);
+    REQUIRE(odd);
+    CHECK(render(*odd).find("i_syn recorded 7, delivered 20: -13 unexplained") !=
+          std::string::npos);
+    // The bits are those of a description where there is one.
+    golden::Description description = golden::describe(network);
+    description.synapse.bits = 4;
+    CausalOptions options;
+    options.description = &description;
+    const auto described = causal_chain(Connectivity(network), stimulus->get(),
+                                        with_value(trace, "i_syn", 1, 0, 4), 0, 1, options);
+    REQUIRE(described);
+    CHECK(described->nodes[0].i_syn_overflow == "wraps in 4 bits");
 }
 
 TEST_CASE("analysis/causal_chain: what lies before the window is marked", "[analysis][unit]") {
