@@ -9,6 +9,7 @@
 
 #include "simulator.hpp"
 #include "spikelock/analysis/render.hpp"
+#include "spikelock/golden/described_source.hpp"
 #include "spikelock/golden/stimulus.hpp"
 
 using namespace spikelock;
@@ -183,6 +184,50 @@ TEST_CASE("analysis/causal_chain: an accumulator that overflows is named", "[ana
                                         with_value(trace, "i_syn", 1, 0, 4), 0, 1, options);
     REQUIRE(described);
     CHECK(described->nodes[0].i_syn_overflow == "wraps in 4 bits");
+}
+
+TEST_CASE("analysis/causal_chain: what came before a low v set the state is no cause",
+          "[analysis][unit]") {
+    golden::Network network = line();
+    network.synapses[0].weight = -5;
+    const auto stimulus = golden::make_event_stimulus({{1, {}}, {2, {}}, {3, {}}}, 5, {});
+    REQUIRE(stimulus);
+    const auto action = GENERATE(golden::NegativeAction::Reset, golden::NegativeAction::Clamp,
+                                 golden::NegativeAction::Subtract);
+    golden::Description description = golden::describe(network);
+    description.threshold.negative_action = action;
+    description.threshold.negative = golden::Param::scalar(-15);
+    description.threshold.negative_reset = golden::Param::scalar(3);
+    auto source = golden::DescribedSource::create(network, description);
+    REQUIRE(source);
+    REQUIRE((*source)->submit((*stimulus)->block(0, 5)));
+    const auto read = (*source)->read(5);
+    REQUIRE(read);
+    trace::ExecutionTrace trace((*source)->shape());
+    trace.append(std::get<trace::BlockView>(*read));
+    CausalOptions options;
+    options.description = &description;
+    // v is -10 at t=1, and would be -20 at t=2.
+    const auto chain = causal_chain(Connectivity(network), stimulus->get(), trace, 0, 3, options);
+    REQUIRE(chain);
+    std::vector<std::string> labels;
+    for (const CausalNode& node : chain->nodes) labels.push_back(node.label);
+    if (action == golden::NegativeAction::Subtract)
+        CHECK(labels == std::vector<std::string>{"a[0] t=3", "pixels[0] t=3", "pixels[0] t=2",
+                                                 "pixels[0] t=1"});
+    else if (action == golden::NegativeAction::Reset)
+        CHECK(labels == std::vector<std::string>{"a[0] t=3", "pixels[0] t=3",
+                                                 "v=3 of a[0] after its negative threshold, t=2"});
+    else
+        CHECK(labels == std::vector<std::string>{"a[0] t=3",
+                                                 "v=-15 of a[0] after its negative threshold, t=2",
+                                                 "pixels[0] t=3"});
+    CHECK(chain->nodes[0].v_estimate ==
+          (action == golden::NegativeAction::Subtract
+               ? -30.0
+               : static_cast<double>(
+                     trace.raw(static_cast<std::size_t>(trace.shape().field_index("v")), 3, 0)) +
+                     (action == golden::NegativeAction::Clamp ? -10.0 : 0.0)));
 }
 
 TEST_CASE("analysis/causal_chain: what lies before the window is marked", "[analysis][unit]") {

@@ -84,8 +84,9 @@ struct CausalOptions {
 
 /// Which input events and presynaptic spikes led to the state of a neuron in a timestep, back to a
 /// given depth. The look-back of one neuron ends at the last clear, at its last spike (with its
-/// refractory period; the synaptic filter of a CUBA neuron remembers beyond it) and after
-/// `look_back` timesteps; what the neuron carried from there is one cause of its own.
+/// refractory period; the synaptic filter of a CUBA neuron remembers beyond it), at the last time
+/// that a negative threshold of the description set its v, and after `look_back` timesteps; what
+/// the neuron carried from there is one cause of its own.
 /// @param stimulus  null: input events are unknown and count as before the window
 /// @param trace     the side whose spikes are followed
 /// @errors Errc::NotFound when the trace does not hold the neuron and timestep;
