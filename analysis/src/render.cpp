@@ -270,7 +270,12 @@ std::string edge_text(const CausalEdge& edge, const CausalNode& cause) {
     else if (cause.kind == CauseKind::Bias && edge.times > 1)
         text = fmt::format("{} timesteps ", edge.times);
     text += fmt::format("\xE2\x86\x92 {:+d}", edge.contribution);
-    if (std::abs(edge.decayed - static_cast<double>(edge.contribution)) >= 0.05)
+    std::int64_t whole = edge.contribution;
+    if (cause.kind == CauseKind::Bias && edge.times > 1) {
+        whole *= edge.times;
+        text += fmt::format(" each, {:+d} in all", whole);
+    }
+    if (std::abs(edge.decayed - static_cast<double>(whole)) >= 0.05)
         text += fmt::format(" (left: {})", edge_amount(edge.decayed));
     return text;
 }

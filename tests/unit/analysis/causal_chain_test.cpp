@@ -230,6 +230,24 @@ TEST_CASE("analysis/causal_chain: what came before a low v set the state is no c
                      (action == golden::NegativeAction::Clamp ? -10.0 : 0.0)));
 }
 
+TEST_CASE("analysis/causal_chain: the bias is told for each timestep and in all",
+          "[analysis][unit]") {
+    golden::Network network = line();
+    network.neurons[1].bias = -6;
+    const auto stimulus = golden::make_event_stimulus({{1, {}}}, 5, {});
+    REQUIRE(stimulus);
+    const auto text = [&] {
+        const trace::ExecutionTrace trace = simulate(network, **stimulus);
+        const auto chain = causal_chain(Connectivity(network), stimulus->get(), trace, 1, 2);
+        REQUIRE(chain);
+        return render(*chain);
+    };
+    CHECK(text().find("bias of b[0]  3 timesteps \xE2\x86\x92 -6 each, -18 in all\n") !=
+          std::string::npos);
+    network.neurons[1].leak = 1;  // half is left of each timestep before: 6 + 3 + 1.5
+    CHECK(text().find("-6 each, -18 in all (left: -10.5)\n") != std::string::npos);
+}
+
 TEST_CASE("analysis/causal_chain: what lies before the window is marked", "[analysis][unit]") {
     const golden::Network network = line();
     auto stimulus = golden::make_event_stimulus({{1, {}}, {4, {}}}, 10, {});
