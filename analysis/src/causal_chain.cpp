@@ -9,6 +9,9 @@
 #include <tuple>
 
 #include "activity.hpp"
+#include "neuron_update.hpp"
+#include "spikelock/golden/described_source.hpp"
+#include "step_judge.hpp"
 
 namespace spikelock::analysis {
 
@@ -64,10 +67,13 @@ public:
           activity_(connectivity, stimulus, trace),
           i_syn_field_(trace.shape().field_index("i_syn")),
           v_field_(trace.shape().field_index("v")),
-          u_field_(trace.shape().field_index("u")) {}
+          u_field_(trace.shape().field_index("u")),
+          synapse_(options.description != nullptr ? options.description->synapse
+                                                  : golden::describe(network_).synapse) {}
 
     CausalChain build(std::uint32_t neuron, std::uint64_t timestep) {
         chain_.field = options_.field;
+        find_resets(timestep);
         CausalNode root;
         root.neuron = neuron;
         root.timestep = timestep;
@@ -110,6 +116,111 @@ private:
             sum += std::pow(filter, static_cast<double>(j - s)) *
                    std::pow(leak, static_cast<double>(t - j));
         return std::ldexp(sum, -network_.arithmetic.u_shift);
+    }
+
+    /// Finds where a low v set the state, as a description may say: what came before is then no
+    /// cause. Each update is computed from the recorded state and input, without what a low v does;
+    /// where that gives another v than is recorded, it was set.
+    void find_resets(std::uint64_t until) {
+        using golden::NegativeAction;
+        if (options_.description == nullptr || i_syn_field_ < 0 || v_field_ < 0) return;
+        golden::Description d = *options_.description;
+        const NegativeAction action = d.threshold.negative_action;
+        // Registers and counts of events are not recorded for each update.
+        if ((action != NegativeAction::Reset && action != NegativeAction::Clamp) ||
+            d.semantics != golden::Semantics::Timestep || !d.noise.empty() ||
+            d.leak.when == golden::LeakWhen::WithoutEvent)
+            return;
+        d.threshold.negative_action = NegativeAction::None;
+        golden::Network network = network_;
+        network.synapses.clear();
+        std::ranges::fill(network.row_begin, 0);
+        resets_begin_ = trace_.first_step();
+        const std::uint64_t most = std::uint64_t{options_.look_back} * (options_.depth + 1);
+        if (until - resets_begin_ > most) resets_begin_ = until - most;
+        for (std::uint64_t t = resets_begin_; t <= until; ++t) {
+            resets_.emplace_back(network_.n_neurons(), false);
+            find_resets_at(t, network, d);
+        }
+    }
+
+    void find_resets_at(std::uint64_t t, const golden::Network& network,
+                        const golden::Description& description) {
+        auto source = golden::DescribedSource::create(network, description);
+        if (!source || !trace_.valid(t)) return;
+        const std::uint32_t neurons = network_.n_neurons();
+        const auto recorded = [&](std::size_t field, std::uint64_t when) {
+            std::vector<std::int64_t> values;
+            for (std::uint32_t n = 0; n < neurons && trace_.valid(field, when, n); ++n)
+                values.push_back(trace_.raw(field, when, n));
+            return values;
+        };
+        const trace::Shape& shape = (*source)->shape();
+        if (t != activity_.clear_at(t)) {
+            if (t == 0 || !trace_.holds(t - 1) || !trace_.valid(t - 1)) return;
+            for (const trace::FieldSpec& field : shape.fields) {
+                if (field.cls != trace::FieldClass::State) continue;
+                const int own = trace_.shape().field_index(field.name);
+                if (own < 0) return;
+                const auto values = recorded(static_cast<std::size_t>(own), t - 1);
+                if (values.size() != neurons || !(*source)->set_state(field.name, values)) return;
+            }
+        }
+        trace::StimulusBlock block;
+        block.first = t;
+        block.n_steps = 1;
+        block.event_begin = {0, 0};
+        const auto input = recorded(static_cast<std::size_t>(i_syn_field_), t);
+        if (input.size() != neurons) return;
+        block.side_bands.push_back({"i_in", neurons, {}});
+        for (const std::int64_t x : input) {
+            const auto narrow = static_cast<std::int32_t>(x);
+            if (narrow != x) return;
+            block.side_bands[0].values.push_back(narrow);
+        }
+        if (!(*source)->submit(block)) return;
+        const auto got = (*source)->read(1);
+        const auto* view = got ? std::get_if<trace::BlockView>(&*got) : nullptr;
+        if (view == nullptr) return;
+        const auto v = static_cast<std::size_t>(shape.field_index("v"));
+        const auto bytes = static_cast<std::size_t>(shape.fields[v].bytes);
+        const auto field = static_cast<std::size_t>(v_field_);
+        for (std::uint32_t n = 0; n < neurons; ++n) {
+            const bool fires = (view->spikes[n / 64] >> (n % 64) & 1) != 0;
+            if (fires || trace_.spike(t, n) || !trace_.valid(field, t, n)) continue;
+            const std::int64_t without = detail::load(&view->fields[v][n * bytes], shape.fields[v]);
+            resets_.back()[n] = without != trace_.raw(field, t, n);
+        }
+    }
+    bool was_reset(std::uint64_t t, std::uint32_t neuron) const {
+        return t >= resets_begin_ && t - resets_begin_ < resets_.size() &&
+               resets_[t - resets_begin_][neuron];
+    }
+
+    /// A sum in the format of the accumulator.
+    std::int64_t fitted(std::int64_t x) const {
+        const golden::OverflowRule& rule = synapse_.overflow;
+        const std::int64_t half = std::int64_t{1} << (synapse_.bits - 1);
+        const std::int64_t low = rule.low == golden::Edge::At ? rule.low_at : -half;
+        const std::int64_t high = rule.high == golden::Edge::At ? rule.high_at : half - 1;
+        if (x < low && rule.low != golden::Edge::Wrap) return low;
+        if (x > high && rule.high != golden::Edge::Wrap) return high;
+        return detail::fit(x, synapse_.bits, detail::Fit::Wrap);
+    }
+    /// What of the accumulator's overflow makes one sum the other; empty: nothing does.
+    std::string overflow_between(const detail::Activity::Arrivals& arrivals, std::int64_t delivered,
+                                 std::int64_t recorded) const {
+        if (delivered == recorded) return {};
+        // Both are of at most 48 bits and few deliveries: the difference is exact.
+        if ((delivered - recorded) % (std::int64_t{1} << synapse_.bits) == 0)
+            return "wraps in " + std::to_string(synapse_.bits) + " bits";
+        std::int64_t sum = 0;
+        for (const detail::Arrival& arrival : arrivals.list) {
+            sum += arrival.contribution;
+            if (synapse_.fit == golden::FitWhen::Each) sum = fitted(sum);
+        }
+        if (fitted(sum + arrivals.current) != recorded) return {};
+        return "saturates in " + std::to_string(synapse_.bits) + " bits";
     }
 
     std::size_t node_of(CauseKind kind, std::uint32_t index, std::uint64_t timestep,
@@ -163,6 +274,7 @@ private:
         std::uint64_t first = t;
         std::uint64_t begin = t;
         bool from_spike = false;
+        bool from_reset = false;  // by a low v
         if (!only_now) {
             const std::uint64_t oldest =
                 std::max({clear, trace_.first_step(),
@@ -176,6 +288,10 @@ private:
                 if (trace_.spike(s - 1, n)) {
                     from_spike = s + params.refractory >= oldest;
                     begin = std::max(oldest, s + params.refractory);
+                    break;
+                } else if (s > oldest && was_reset(s - 1, n)) {
+                    from_reset = true;
+                    begin = s;
                     break;
                 }
             effect.in_refractory = begin > t;
@@ -234,22 +350,31 @@ private:
                 effect.i_syn_complete = arrivals.complete;
             }
         }
-        if (i_syn_field_ >= 0 && trace_.valid(static_cast<std::size_t>(i_syn_field_), t, n))
+        if (i_syn_field_ >= 0 && trace_.valid(static_cast<std::size_t>(i_syn_field_), t, n)) {
             effect.i_syn_recorded = trace_.raw(static_cast<std::size_t>(i_syn_field_), t, n);
+            if (effect.i_syn_complete)
+                effect.i_syn_overflow = overflow_between(
+                    activity_.arrivals(n, t), effect.i_syn_delivered, *effect.i_syn_recorded);
+        }
 
         if (!only_now && !effect.in_refractory)
-            add_leaves(effect, first, begin, t, from_spike, candidates);
+            add_leaves(effect, first, begin, t,
+                       from_spike   ? " after its spike,"
+                       : from_reset ? " after its negative threshold,"
+                                    : "",
+                       candidates);
         for (const Candidate& candidate : candidates) effect.v_estimate += candidate.edge.decayed;
-        effect.before_window =
-            unknown > 0 || (!only_now && !from_spike && first == trace_.first_step() &&
-                            first > clear && !trace_.holds(first - 1));
+        effect.before_window = unknown > 0 || (!only_now && !from_spike && !from_reset &&
+                                               first == trace_.first_step() && first > clear &&
+                                               !trace_.holds(first - 1));
         effect.expanded = true;
         chain_.nodes[index] = effect;
         link(index, std::move(candidates), unknown, t, todo);
     }
 
     void add_leaves(const CausalNode& effect, std::uint64_t first, std::uint64_t begin,
-                    std::uint64_t t, bool from_spike, std::vector<Candidate>& candidates) const {
+                    std::uint64_t t, const char* since_when,
+                    std::vector<Candidate>& candidates) const {
         const std::uint32_t n = effect.neuron;
         const golden::NeuronParams& params = network_.neurons[n];
         if (params.bias != 0) {
@@ -286,7 +411,7 @@ private:
         candidate.edge.decayed = decayed;
         candidate.key = {CauseKind::State, n, since - 1};
         candidate.label = "v=" + std::to_string(v) + " of " + connectivity_.neuron_name(n) +
-                          (from_spike ? " after its spike," : "") + at(begin - 1);
+                          since_when + at(begin - 1);
         candidates.push_back(std::move(candidate));
     }
 
@@ -345,6 +470,9 @@ private:
     int i_syn_field_;
     int v_field_;
     int u_field_;
+    golden::Description::Synapse synapse_;  ///< the accumulator's format
+    std::uint64_t resets_begin_ = 0;
+    std::vector<std::vector<bool>> resets_;  ///< shape (timesteps from resets_begin_, n_neurons)
     CausalChain chain_;
     std::map<Key, std::size_t> known_;
 };

@@ -91,6 +91,21 @@ private:
     std::vector<std::uint8_t> delivered_known_;  ///< 0 not computed, 1 computed, 2 unknown
 };
 
+/// A hypothesis with what orders it among others.
+struct Ranked {
+    Hypothesis hypothesis;
+    bool single_event = false;  ///< is about one event, says nothing of others
+    int prior = 50;             ///< among equals, lower comes first
+};
+/// The most likely first. Of one id a few are kept, and the others counted.
+/// @param differing  neurons that differ in the timestep
+std::vector<Hypothesis> rank(std::vector<Ranked> found, std::size_t differing, std::size_t most);
+/// Hypotheses about what is shown where and when, which need no model.
+/// @pre check_windows() succeeds
+std::vector<Ranked> shown_otherwise(const Connectivity& connectivity,
+                                    const trace::Stimulus* stimulus,
+                                    const DivergenceReport& report);
+
 /// Whether an update gives all that is shown. @returns false where nothing is shown
 bool gives(const Update& update, const Observed& observed) noexcept;
 /// Whether an update gives one shown field.

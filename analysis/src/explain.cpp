@@ -26,6 +26,7 @@ std::string_view name_of(Scope scope) noexcept {
 namespace {
 using detail::Alternative;
 using detail::Observed;
+using detail::Ranked;
 using detail::Recomputer;
 using detail::Update;
 
@@ -74,20 +75,24 @@ public:
         find_differing();
         judge_model();
         circumstances();
-        try_alternatives();
-        compare_windows();
-        if (!recomputer_.activity().has_stimulus() && network_.n_axons() > 0) match_weights();
-        rank();
+        // No way to depart is needed where the actual side does not depart.
+        if (!result_.actual_follows_model) {
+            try_alternatives();
+            compare_windows();
+            if (!recomputer_.activity().has_stimulus() && network_.n_axons() > 0) match_weights();
+        }
+        result_.hypotheses =
+            detail::rank(std::move(found_), differing_.size(), options_.most_hypotheses);
         return std::move(result_);
     }
 
-private:
-    struct Ranked {
-        Hypothesis hypothesis;
-        bool single_event = false;
-        int prior = 50;
-    };
+    std::vector<Ranked> shown() {
+        find_differing();
+        compare_windows();
+        return std::move(found_);
+    }
 
+private:
     std::string term() const {
         const std::string& field = report_.place.field;
         const bool cuba = network_.neurons[n_].cuba;
@@ -159,6 +164,7 @@ private:
         result_.expected_follows_model = detail::gives(*model_, expected_);
         if (!result_.expected_follows_model) {
             const bool actual_follows = detail::gives(*model_, actual_);
+            result_.actual_follows_model = actual_follows;
             fact(std::string("the expected side does not show what docs/model.md gives for this "
                              "network") +
                  (actual_follows ? ", the actual side does" : "") +
@@ -280,6 +286,10 @@ private:
             const auto update = recomputer_.predict(n_, t_, &alternative);
             if (!update) continue;
             ++result_.alternatives;
+            // What computes the same is no explanation.
+            if (const auto model = recomputer_.predict(n_, t_, base_of(alternative));
+                model && detail::look_alike(*model, *update, actual_))
+                continue;
             if (detail::gives(*update, actual_))
                 whole.push_back(&alternative);
             else if (gives_up_to_field(*update))
@@ -311,10 +321,14 @@ private:
         return false;
     }
 
+    /// What an alternative is held against: i_syn is as recorded unless it is about deliveries.
+    static const Alternative* base_of(const Alternative& alternative) {
+        return alternative.delivery ? &Recomputer::modelled() : nullptr;
+    }
+
     void weigh(const Alternative& alternative, std::uint32_t n, std::uint64_t s,
                Hypothesis& hypothesis) {
-        const Alternative* base = alternative.delivery ? &Recomputer::modelled() : nullptr;
-        const auto model = recomputer_.predict(n, s, base);
+        const auto model = recomputer_.predict(n, s, base_of(alternative));
         const auto update = recomputer_.predict(n, s, &alternative);
         if (!model || !update) return;
         const Observed shown = recomputer_.actual(n, s);
@@ -553,47 +567,6 @@ private:
         }
     }
 
-    void rank() {
-        const auto key = [this](const Ranked& r) {
-            const Hypothesis& h = r.hypothesis;
-            const bool explains_all =
-                h.explained_neurons >= differing_.size() && h.broken_neurons == 0;
-            // One lost event is a better account than a rule that held this once and never else.
-            const int scope = r.single_event                 ? 2
-                              : h.scope == Scope::Everywhere ? 0
-                              : h.scope == Scope::ThisNeuron ? 1
-                                                             : 3;
-            return std::tuple(!h.whole, !explains_all, scope, h.all.neither > 0,
-                              -static_cast<std::int64_t>(h.explained_neurons),
-                              -static_cast<std::int64_t>(h.all.supporting), r.prior);
-        };
-        std::stable_sort(found_.begin(), found_.end(),
-                         [&key](const Ranked& a, const Ranked& b) { return key(a) < key(b); });
-        // Beside an account that fits everything, one that the core refutes elsewhere is noise.
-        const bool settled = std::any_of(found_.begin(), found_.end(), [this](const Ranked& r) {
-            const Hypothesis& h = r.hypothesis;
-            return h.whole && h.scope == Scope::Everywhere && h.all.supporting > 1 &&
-                   h.all.neither == 0 && h.explained_neurons >= differing_.size() &&
-                   h.broken_neurons == 0;
-        });
-        if (settled)
-            std::erase_if(found_, [](const Ranked& r) {
-                return r.hypothesis.scope == Scope::ThisTime && r.hypothesis.all.against > 0;
-            });
-        constexpr std::size_t kMostOfOneId = 3;
-        std::map<std::string, std::vector<std::size_t>> by_id;
-        for (Ranked& ranked : found_) {
-            std::vector<std::size_t>& listed = by_id[ranked.hypothesis.id];
-            if (listed.size() >= kMostOfOneId ||
-                result_.hypotheses.size() >= options_.most_hypotheses) {
-                if (!listed.empty()) ++result_.hypotheses[listed.back()].alike;
-                continue;
-            }
-            listed.push_back(result_.hypotheses.size());
-            result_.hypotheses.push_back(std::move(ranked.hypothesis));
-        }
-    }
-
     const Connectivity& connectivity_;
     const golden::Network& network_;
     const DivergenceReport& report_;
@@ -609,6 +582,55 @@ private:
     Explanation result_;
 };
 }  // namespace
+
+std::vector<Hypothesis> detail::rank(std::vector<Ranked> found, std::size_t differing,
+                                     std::size_t most) {
+    const auto explains_all = [differing](const Hypothesis& h) {
+        return h.explained_neurons >= differing && h.broken_neurons == 0;
+    };
+    const auto key = [&explains_all](const Ranked& r) {
+        const Hypothesis& h = r.hypothesis;
+        // One lost event is a better account than a rule that held this once and never else.
+        const int scope = r.single_event                 ? 2
+                          : h.scope == Scope::Everywhere ? 0
+                          : h.scope == Scope::ThisNeuron ? 1
+                                                         : 3;
+        return std::tuple(!h.whole, !explains_all(h), scope, h.all.neither > 0,
+                          -static_cast<std::int64_t>(h.explained_neurons),
+                          -static_cast<std::int64_t>(h.all.supporting), r.prior);
+    };
+    std::stable_sort(found.begin(), found.end(),
+                     [&key](const Ranked& a, const Ranked& b) { return key(a) < key(b); });
+    // Beside an account that fits everything, one that the core refutes elsewhere is noise.
+    const bool settled = std::any_of(found.begin(), found.end(), [&](const Ranked& r) {
+        const Hypothesis& h = r.hypothesis;
+        return h.whole && h.scope == Scope::Everywhere && h.all.supporting > 1 &&
+               h.all.neither == 0 && explains_all(h);
+    });
+    if (settled)
+        std::erase_if(found, [](const Ranked& r) {
+            return r.hypothesis.scope == Scope::ThisTime && r.hypothesis.all.against > 0;
+        });
+    constexpr std::size_t kMostOfOneId = 3;
+    std::vector<Hypothesis> listed;
+    std::map<std::string, std::vector<std::size_t>> by_id;
+    for (Ranked& ranked : found) {
+        std::vector<std::size_t>& same = by_id[ranked.hypothesis.id];
+        if (same.size() >= kMostOfOneId || listed.size() >= most) {
+            if (!same.empty()) ++listed[same.back()].alike;
+            continue;
+        }
+        same.push_back(listed.size());
+        listed.push_back(std::move(ranked.hypothesis));
+    }
+    return listed;
+}
+
+std::vector<detail::Ranked> detail::shown_otherwise(const Connectivity& connectivity,
+                                                    const trace::Stimulus* stimulus,
+                                                    const DivergenceReport& report) {
+    return Explainer(connectivity, stimulus, report, ExplainOptions{}).shown();
+}
 
 Result<Explanation> explain_divergence(const Connectivity& connectivity,
                                        const trace::Stimulus* stimulus,

@@ -183,6 +183,7 @@ std::string to_json(const CausalChain& chain) {
             entry["i_syn_recorded"] = optional(node.i_syn_recorded);
             entry["i_syn_delivered"] = node.i_syn_delivered;
             entry["i_syn_complete"] = node.i_syn_complete;
+            entry["i_syn_overflow"] = node.i_syn_overflow;
             entry["v_estimate"] = number(node.v_estimate);
             entry["in_refractory"] = node.in_refractory;
         }
@@ -216,6 +217,7 @@ std::string to_json(const Explanation& explanation) {
     json["term"] = explanation.term;
     json["facts"] = explanation.facts;
     json["expected_follows_model"] = explanation.expected_follows_model;
+    json["actual_follows_model"] = explanation.actual_follows_model;
     if (explanation.model) {
         const UpdateTerms& terms = *explanation.model;
         Json model;
@@ -225,9 +227,11 @@ std::string to_json(const Explanation& explanation) {
         model["i_syn"] = terms.i_syn;
         model["bias"] = terms.bias;
         model["u"] = terms.u;
-        model["drive"] = terms.drive;
-        model["leaked"] = terms.leaked;
-        model["sum"] = terms.sum;
+        if (!terms.described) {
+            model["drive"] = terms.drive;
+            model["leaked"] = terms.leaked;
+            model["sum"] = terms.sum;
+        }
         model["v1"] = terms.v1;
         model["threshold"] = terms.threshold;
         model["held"] = terms.held;

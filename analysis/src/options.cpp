@@ -143,6 +143,52 @@ private:
     std::vector<Option>& options_;
 };
 
+/// A number of every neuron as a value of TOML: one where all have the same.
+std::string numbers_of(const Network& start,
+                       const std::function<std::int64_t(const NeuronParams&)>& of) {
+    std::string list;
+    bool same = true;
+    for (const NeuronParams& p : start.neurons) {
+        list += (list.empty() ? "" : ", ") + std::to_string(of(p));
+        same = same && of(p) == of(start.neurons.front());
+    }
+    return same ? std::to_string(of(start.neurons.front())) : "[" + list + "]";
+}
+
+/// What a low v does: where the description says when, the other things that it may do; else at the
+/// threshold with its sign changed and, where that is not the same as another option, at 0.
+void add_negative(const Network& start, const Description& base, DescribedOptions& to) {
+    using golden::NegativeAction;
+    if (start.neurons.empty()) return;
+    if (base.threshold.negative_action != NegativeAction::None ||
+        !base.threshold.negative.is_scalar(0)) {
+        to.add("threshold.negative_action", {"none", "clamp", "reset", "subtract", "spike"}, never);
+        to.add("threshold.negative_compare", {"<", "<="}, [](const Network&, const Description& d) {
+            return d.threshold.negative_action == NegativeAction::None;
+        });
+        return;
+    }
+    const std::string mirrored =
+        numbers_of(start, [](const NeuronParams& p) { return -std::int64_t{p.threshold}; });
+    const std::string v_reset =
+        numbers_of(start, [](const NeuronParams& p) { return std::int64_t{p.v_reset}; });
+    DescribedOptions::Lines values;
+    const auto add = [&](const char* text, const char* action, const std::string& negative,
+                         const std::string& reset) {
+        values.emplace_back(
+            text,
+            fmt::format("threshold.negative_action = \"{}\"\nthreshold.negative = {}{}", action,
+                        negative, reset.empty() ? "" : "\nthreshold.negative_reset = " + reset));
+    };
+    add("clamp at -threshold", "clamp", mirrored, {});
+    add("reset to 0 at -threshold", "reset", mirrored, "0");
+    if (v_reset != "0") add("reset to v_reset at -threshold", "reset", mirrored, v_reset);
+    add("subtract at -threshold", "subtract", mirrored, {});
+    add("spike at -threshold", "spike", mirrored, {});
+    if (v_reset != "0") add("reset to v_reset at 0", "reset", "0", v_reset);
+    to.add("threshold.negative_action", values, never);
+}
+
 /// @param everything  also values that the network's Arithmetic has, since [golden] is stronger
 void add_described(const Network& start, const Description& base, bool everything,
                    std::vector<Option>& options) {
@@ -211,6 +257,7 @@ void add_described(const Network& start, const Description& base, bool everythin
     else
         to.add("reset.kind", {"none"}, never);
     to.add("reset.by", {"effective", "base"}, no_threshold_noise);
+    add_negative(start, base, to);
     to.add("reset.delay", {"true", "false"}, never);
     to.add("reset.overflow", Lines{{"wrap", "reset.bits = {v_bits}\nreset.overflow = \"wrap\""}},
            no_subtraction);

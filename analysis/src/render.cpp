@@ -228,6 +228,33 @@ std::string evidence_text(const Hypothesis& hypothesis) {
     return text;
 }
 
+/// "v = 1 leaks to 1; i_syn 108 + bias 2; v1 = 110 fires at threshold 99; v = 0".
+std::string model_text(const UpdateTerms& terms) {
+    const std::string bias =
+        terms.bias != 0 ? fmt::format(" + bias {}", terms.bias) : std::string();
+    if (terms.held && !terms.described)
+        return fmt::format("refr = {}, so v stays {} and refr becomes {}", terms.refr_before,
+                           terms.v, terms.refr);
+    std::string line =
+        terms.described
+            ? fmt::format("v = {} before; i_syn {}{}", terms.v_before, terms.i_syn, bias)
+            : fmt::format("v = {} leaks to {}; i_syn {}{}", terms.v_before, terms.leaked,
+                          terms.i_syn, bias);
+    if (terms.described && (terms.u_before != 0 || terms.u != 0))
+        line += fmt::format(", u {} -> {}", terms.u_before, terms.u);
+    else if (!terms.described && terms.drive != terms.i_syn + terms.bias)
+        line += fmt::format(", u {} -> {}, drive {}", terms.u_before, terms.u, terms.drive);
+    if (terms.refr_before != 0 && terms.described)
+        line += fmt::format(", refr {} -> {}", terms.refr_before, terms.refr);
+    line +=
+        fmt::format("; v1 = {}{} {} threshold {}{}", terms.v1,
+                    !terms.described && terms.sum != terms.v1 ? fmt::format(" (from {})", terms.sum)
+                                                              : std::string(),
+                    terms.spike ? "fires at" : "does not fire at", terms.threshold,
+                    terms.moving_threshold ? " with what is added to it" : "");
+    return line + fmt::format("; v = {}", terms.v);
+}
+
 std::string edge_amount(double value) {
     return std::abs(value - std::round(value)) < 0.05 ? fmt::format("{:+.0f}", value)
                                                       : fmt::format("{:+.1f}", value);
@@ -243,7 +270,12 @@ std::string edge_text(const CausalEdge& edge, const CausalNode& cause) {
     else if (cause.kind == CauseKind::Bias && edge.times > 1)
         text = fmt::format("{} timesteps ", edge.times);
     text += fmt::format("\xE2\x86\x92 {:+d}", edge.contribution);
-    if (std::abs(edge.decayed - static_cast<double>(edge.contribution)) >= 0.05)
+    std::int64_t whole = edge.contribution;
+    if (cause.kind == CauseKind::Bias && edge.times > 1) {
+        whole *= edge.times;
+        text += fmt::format(" each, {:+d} in all", whole);
+    }
+    if (std::abs(edge.decayed - static_cast<double>(whole)) >= 0.05)
         text += fmt::format(" (left: {})", edge_amount(edge.decayed));
     return text;
 }
@@ -252,6 +284,9 @@ std::string balance_text(const CausalNode& node) {
     if (!node.expanded || !node.i_syn_recorded || !node.i_syn_complete) return {};
     const std::int64_t missing = *node.i_syn_recorded - node.i_syn_delivered;
     if (missing == 0) return {};
+    if (!node.i_syn_overflow.empty())
+        return fmt::format("i_syn delivered {} {}: {}", node.i_syn_delivered, node.i_syn_overflow,
+                           *node.i_syn_recorded);
     return fmt::format("i_syn recorded {}, delivered {}: {:+d} unexplained", *node.i_syn_recorded,
                        node.i_syn_delivered, missing);
 }
@@ -332,27 +367,16 @@ std::string render(const Explanation& explanation, const RenderOptions& options)
         style.bold("first term that parts: ") + folded(explanation.term, 23, 2, width) + "\n";
     for (const std::string& fact : explanation.facts)
         text += "  - " + folded(fact, 4, 4, width) + "\n";
-    if (explanation.model) {
-        const UpdateTerms& terms = *explanation.model;
-        std::string line;
-        if (terms.held) {
-            line = fmt::format("model: refr = {}, so v stays {} and refr becomes {}",
-                               terms.refr_before, terms.v, terms.refr);
-        } else {
-            line = fmt::format(
-                "model: v = {} leaks to {}; i_syn {}{}", terms.v_before, terms.leaked, terms.i_syn,
-                terms.bias != 0 ? fmt::format(" + bias {}", terms.bias) : std::string());
-            if (terms.drive != terms.i_syn + terms.bias)
-                line += fmt::format(", u {} -> {}, drive {}", terms.u_before, terms.u, terms.drive);
-            line += fmt::format(
-                "; v1 = {}{} {} threshold {}", terms.v1,
-                terms.sum != terms.v1 ? fmt::format(" (from {})", terms.sum) : std::string(),
-                terms.spike ? "fires at" : "does not fire at", terms.threshold);
-            line += fmt::format("; v = {}", terms.v);
-        }
-        text += "  " + folded(line, 2, 4, width) + "\n";
-    }
-    if (explanation.hypotheses.empty()) {
+    if (explanation.model)
+        text += "  " + folded("model: " + model_text(*explanation.model), 2, 4, width) + "\n";
+    if (explanation.actual_follows_model) {
+        text += "  " +
+                folded(
+                    "no hypotheses: the core does what docs/model.md says, without any change; "
+                    "the golden is what differs",
+                    2, 4, width) +
+                "\n";
+    } else if (explanation.hypotheses.empty()) {
         text += "  " +
                 folded(fmt::format("none of {} {} gives the actual value", explanation.alternatives,
                                    explanation.ways),

@@ -56,13 +56,26 @@ std::int64_t StepJudge::predicted(const Prediction& p, std::size_t field,
                 spec);
 }
 
+std::optional<std::int64_t> StepJudge::predicted(const Prediction& p, std::string_view field,
+                                                 std::uint32_t neuron) {
+    const int index = p.shape->field_index(field);
+    if (index < 0) return std::nullopt;
+    const auto f = static_cast<std::size_t>(index);
+    const trace::FieldSpec& spec = p.shape->fields[f];
+    return load(&p.block->fields[f][std::size_t{neuron} * static_cast<std::size_t>(spec.bytes)],
+                spec);
+}
+
+bool StepJudge::predicted_spike(const Prediction& p, std::uint32_t n) {
+    return (p.block->spikes[n / 64] >> (n % 64) & 1) != 0;
+}
+
 bool StepJudge::spikes_agree(const Prediction& p, std::uint32_t n) const {
     if (core_.shape().counts && p.shape->counts) {
         const std::uint64_t row = p.timestep - core_.first_step();
         return p.block->counts[n] == view_.counts[row * core_.n_neurons() + n];
     }
-    const bool spike = (p.block->spikes[n / 64] >> (n % 64) & 1) != 0;
-    return spike == core_.spike(p.timestep, n);
+    return predicted_spike(p, n) == core_.spike(p.timestep, n);
 }
 
 std::optional<std::int64_t> StepJudge::error_of_v(const Prediction& p, std::uint32_t n) const {
@@ -79,6 +92,16 @@ bool StepJudge::right(const Prediction& p, std::uint32_t n) const {
             core_.raw(f, p.timestep, n) != predicted(p, f, n))
             return false;
     return spikes_agree(p, n);
+}
+
+std::uint64_t StepJudge::fingerprint(const Prediction& p, std::uint32_t n) const {
+    const bool counts = core_.shape().counts && p.shape->counts;
+    std::uint64_t mixed = counts ? p.block->counts[n] : predicted_spike(p, n) ? 1 : 0;
+    for (std::size_t f = 0; f < core_.shape().fields.size(); ++f)
+        if (fields_[f] != kUnknown)
+            mixed = (mixed ^ static_cast<std::uint64_t>(predicted(p, f, n))) *
+                    std::uint64_t{0x9e3779b97f4a7c15};
+    return mixed;
 }
 
 Status StepJudge::correct(golden::DescribedSource& source, std::uint64_t timestep,
@@ -108,7 +131,8 @@ Status StepJudge::correct(golden::DescribedSource& source, std::uint64_t timeste
 }
 
 Status StepJudge::follow(golden::DescribedSource& source, std::uint64_t first, std::uint64_t count,
-                         const std::function<bool(const Prediction&)>& look) {
+                         const std::function<bool(const Prediction&)>& look,
+                         const std::function<void(trace::StimulusBlock&)>& edit) {
     source.trust_order();
     fields_ = fields_of(source.shape(), core_.shape());
     if (first > core_.first_step())
@@ -117,7 +141,13 @@ Status StepJudge::follow(golden::DescribedSource& source, std::uint64_t first, s
     for (std::uint64_t t = first; t < first + count; ++t) {
         if (taker != nullptr)
             if (Status given = taker->give_order(1, order_of(core_, t)); !given) return given;
-        if (Status submitted = source.submit(input(t)); !submitted) return submitted;
+        if (edit) {
+            trace::StimulusBlock block = input(t);
+            edit(block);
+            if (Status submitted = source.submit(block); !submitted) return submitted;
+        } else if (Status submitted = source.submit(input(t)); !submitted) {
+            return submitted;
+        }
         const auto got = source.read(1);
         if (!got) return got.error();
         const auto* block = std::get_if<trace::BlockView>(&*got);

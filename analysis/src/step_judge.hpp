@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "spikelock/base/result.hpp"
@@ -32,12 +33,20 @@ public:
     /// Predicts timesteps first .. first+count-1 with a source whose state belongs before `first`,
     /// as far as the recording does not show it.
     /// @param look  called for each; false ends it
+    /// @param edit  changes the input of a timestep; empty: it is as given
     /// @errors of the source, also where an observed value does not fit its state
     Status follow(golden::DescribedSource& source, std::uint64_t first, std::uint64_t count,
-                  const std::function<bool(const Prediction&)>& look);
+                  const std::function<bool(const Prediction&)>& look,
+                  const std::function<void(trace::StimulusBlock&)>& edit = {});
 
     /// Whether all that the recording shows of a neuron is as predicted.
     bool right(const Prediction& prediction, std::uint32_t neuron) const;
+    /// What is predicted of a field by its name, where the prediction has it.
+    static std::optional<std::int64_t> predicted(const Prediction& prediction,
+                                                 std::string_view field, std::uint32_t neuron);
+    static bool predicted_spike(const Prediction& prediction, std::uint32_t neuron);
+    /// A number that is the same where all that the recording shows is predicted alike.
+    std::uint64_t fingerprint(const Prediction& prediction, std::uint32_t neuron) const;
     /// Observed less predicted v, where both are there.
     std::optional<std::int64_t> error_of_v(const Prediction& prediction,
                                            std::uint32_t neuron) const;

@@ -287,6 +287,7 @@ int run(RunOptions& o, Console& console) {
         findings.divergence = analysis::describe(*outcome, actual_shape, samples);
         analysis::CausalOptions causal;
         causal.depth = o.depth;
+        if (e.description) causal.description = &*e.description;
         if (findings.divergence->place.field == "i_syn") causal.field = "i_syn";
         Result<analysis::CausalChain> chain = analysis::causal_chain(
             connectivity, e.stimulus.get(), outcome->expected_window,

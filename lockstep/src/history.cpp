@@ -10,6 +10,29 @@ namespace {
 std::size_t row_bytes(const trace::Shape& shape, std::size_t field) {
     return std::size_t{shape.n_neurons} * static_cast<unsigned>(shape.fields[field].bytes);
 }
+
+/// Adds the entries of a block from timestep `oldest` on, and forgets those before it.
+template <typename Event>
+void keep_list(std::deque<std::pair<std::uint64_t, Event>>& kept, std::span<const Event> list,
+               std::uint64_t first, std::uint64_t oldest) {
+    while (!kept.empty() && kept.front().first < oldest) kept.pop_front();
+    for (const Event& event : list)
+        if (first + event.step >= oldest) kept.emplace_back(first + event.step, event);
+}
+
+/// Those of timesteps first..first+steps-1, with steps counted from the first.
+template <typename Event>
+std::vector<Event> list_of(const std::deque<std::pair<std::uint64_t, Event>>& kept,
+                           std::uint64_t first, std::size_t steps) {
+    const auto before = [](const auto& entry, std::uint64_t t) { return entry.first < t; };
+    auto at = std::lower_bound(kept.begin(), kept.end(), first, before);
+    std::vector<Event> list;
+    for (; at != kept.end() && at->first < first + steps; ++at) {
+        list.push_back(at->second);
+        list.back().step = static_cast<std::uint32_t>(at->first - first);
+    }
+    return list;
+}
 }  // namespace
 
 History::History(const trace::Shape& shape, std::uint32_t steps)
@@ -56,6 +79,8 @@ void History::push(const trace::BlockView& block) {
     const std::uint64_t kept = std::min<std::uint64_t>(block.n_steps, capacity_);
     next_ = block.first + block.n_steps;
     held_ = std::min(capacity_, held_ + kept);
+    if (shape_.events) keep_list(events_, block.events, block.first, next_ - held_);
+    if (shape_.order) keep_list(taken_, block.taken, block.first, next_ - held_);
     if (kept == 0) return;
     const std::size_t from = block.n_steps - kept;
     const std::size_t slot = (next_ - kept) % capacity_;
@@ -79,6 +104,10 @@ void History::append_slots(trace::ExecutionTrace& into, std::uint64_t first, std
     view.valid = part(valid_, 1);
     if (std::find(view.valid.begin(), view.valid.end(), 0) == view.valid.end()) view.valid = {};
     if (shape_.counts) view.counts = part(counts_, shape_.n_neurons);
+    const auto events = list_of(events_, first, steps);
+    const auto taken = list_of(taken_, first, steps);
+    view.events = events;
+    view.taken = taken;
     for (std::size_t f = 0; f < fields_.size(); ++f) {
         view.fields.push_back(part(fields_[f], row_bytes(shape_, f)));
         view.masks.emplace_back();

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <utility>
 #include <vector>
 
 #include "spikelock/trace/execution_trace.hpp"
@@ -40,6 +42,9 @@ private:
     std::vector<std::uint8_t> valid_;
     std::vector<std::vector<std::byte>> fields_;
     std::vector<std::vector<std::uint64_t>> masks_;  ///< per field; empty until one has a mask
+    /// Where order is told: the lists of the timesteps held, by timestep.
+    std::deque<std::pair<std::uint64_t, trace::SpikeEvent>> events_;
+    std::deque<std::pair<std::uint64_t, trace::TakenEvent>> taken_;
 };
 
 }  // namespace spikelock::lockstep::detail

@@ -51,6 +51,14 @@ def cpp(checks):
     checks.matches(wrong.json()["headline"],
                    r"^DIVERGED at timestep 100 .*neuron all\[2\], field v: expected (\d+), got",
                    f"the wrong v is found at its place: {place}")
+    explanation = wrong.json()["explanation"]
+    checks.that(explanation["actual_follows_model"], f"the core is right: {explanation}")
+    checks.equal(explanation["hypotheses"], [], "a core that is right needs no hypothesis")
+    wrong = tool.run("run", tool.TINY_CORE, "--no-record", "--set",
+                     f"golden.cpp={MODELS / 'tiny.cpp'}", "--set",
+                     'golden.flags=["-DDO=WRONG_V", "-O1"]')
+    checks.matches(wrong.out, r"the core does what docs/model\.md says.*the\s+golden is what",
+                   "the report says which side is wrong")
 
     crash = planted("CRASH")
     checks.equal(crash.status, 4, f"a golden that crashes: {crash.err}")

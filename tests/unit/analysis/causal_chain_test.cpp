@@ -8,6 +8,8 @@
 #include <set>
 
 #include "simulator.hpp"
+#include "spikelock/analysis/render.hpp"
+#include "spikelock/golden/described_source.hpp"
 #include "spikelock/golden/stimulus.hpp"
 
 using namespace spikelock;
@@ -147,6 +149,103 @@ TEST_CASE("analysis/causal_chain: events that stand twice are one cause", "[anal
     REQUIRE(chain->edges.size() == 1);
     CHECK(chain->edges[0].times == 2);
     CHECK(chain->edges[0].contribution == 20);
+}
+
+TEST_CASE("analysis/causal_chain: an accumulator that overflows is named", "[analysis][unit]") {
+    golden::Network network = line();
+    network.arithmetic.acc_bits = 5;
+    auto stimulus = golden::make_event_stimulus({{1, {}}, {1, {}}}, 3, {});
+    REQUIRE(stimulus);
+    const bool wraps = GENERATE(true, false);
+    network.arithmetic.acc_overflow = wraps ? golden::Overflow::Wrap : golden::Overflow::Saturate;
+    const trace::ExecutionTrace trace = simulate(network, **stimulus);
+    const auto chain = causal_chain(Connectivity(network), stimulus->get(), trace, 0, 1);
+    REQUIRE(chain);
+    CHECK(chain->nodes[0].i_syn_delivered == 20);
+    CHECK(chain->nodes[0].i_syn_recorded == (wraps ? -12 : 15));
+    CHECK(chain->nodes[0].i_syn_overflow == (wraps ? "wraps in 5 bits" : "saturates in 5 bits"));
+    const std::string text = render(*chain);
+    CAPTURE(text);
+    CHECK(text.find(wraps ? "i_syn delivered 20 wraps in 5 bits: -12"
+                          : "i_syn delivered 20 saturates in 5 bits: 15") != std::string::npos);
+    CHECK(text.find("unexplained") == std::string::npos);
+    // What no overflow gives stays unexplained.
+    const auto odd = causal_chain(Connectivity(network), stimulus->get(),
+                                  with_value(trace, "i_syn", 1, 0, 7), 0, 1);
+    REQUIRE(odd);
+    CHECK(render(*odd).find("i_syn recorded 7, delivered 20: -13 unexplained") !=
+          std::string::npos);
+    // The bits are those of a description where there is one.
+    golden::Description description = golden::describe(network);
+    description.synapse.bits = 4;
+    CausalOptions options;
+    options.description = &description;
+    const auto described = causal_chain(Connectivity(network), stimulus->get(),
+                                        with_value(trace, "i_syn", 1, 0, 4), 0, 1, options);
+    REQUIRE(described);
+    CHECK(described->nodes[0].i_syn_overflow == "wraps in 4 bits");
+}
+
+TEST_CASE("analysis/causal_chain: what came before a low v set the state is no cause",
+          "[analysis][unit]") {
+    golden::Network network = line();
+    network.synapses[0].weight = -5;
+    const auto stimulus = golden::make_event_stimulus({{1, {}}, {2, {}}, {3, {}}}, 5, {});
+    REQUIRE(stimulus);
+    const auto action = GENERATE(golden::NegativeAction::Reset, golden::NegativeAction::Clamp,
+                                 golden::NegativeAction::Subtract);
+    golden::Description description = golden::describe(network);
+    description.threshold.negative_action = action;
+    description.threshold.negative = golden::Param::scalar(-15);
+    description.threshold.negative_reset = golden::Param::scalar(3);
+    auto source = golden::DescribedSource::create(network, description);
+    REQUIRE(source);
+    REQUIRE((*source)->submit((*stimulus)->block(0, 5)));
+    const auto read = (*source)->read(5);
+    REQUIRE(read);
+    trace::ExecutionTrace trace((*source)->shape());
+    trace.append(std::get<trace::BlockView>(*read));
+    CausalOptions options;
+    options.description = &description;
+    // v is -10 at t=1, and would be -20 at t=2.
+    const auto chain = causal_chain(Connectivity(network), stimulus->get(), trace, 0, 3, options);
+    REQUIRE(chain);
+    std::vector<std::string> labels;
+    for (const CausalNode& node : chain->nodes) labels.push_back(node.label);
+    if (action == golden::NegativeAction::Subtract)
+        CHECK(labels == std::vector<std::string>{"a[0] t=3", "pixels[0] t=3", "pixels[0] t=2",
+                                                 "pixels[0] t=1"});
+    else if (action == golden::NegativeAction::Reset)
+        CHECK(labels == std::vector<std::string>{"a[0] t=3", "pixels[0] t=3",
+                                                 "v=3 of a[0] after its negative threshold, t=2"});
+    else
+        CHECK(labels == std::vector<std::string>{"a[0] t=3",
+                                                 "v=-15 of a[0] after its negative threshold, t=2",
+                                                 "pixels[0] t=3"});
+    CHECK(chain->nodes[0].v_estimate ==
+          (action == golden::NegativeAction::Subtract
+               ? -30.0
+               : static_cast<double>(
+                     trace.raw(static_cast<std::size_t>(trace.shape().field_index("v")), 3, 0)) +
+                     (action == golden::NegativeAction::Clamp ? -10.0 : 0.0)));
+}
+
+TEST_CASE("analysis/causal_chain: the bias is told for each timestep and in all",
+          "[analysis][unit]") {
+    golden::Network network = line();
+    network.neurons[1].bias = -6;
+    const auto stimulus = golden::make_event_stimulus({{1, {}}}, 5, {});
+    REQUIRE(stimulus);
+    const auto text = [&] {
+        const trace::ExecutionTrace trace = simulate(network, **stimulus);
+        const auto chain = causal_chain(Connectivity(network), stimulus->get(), trace, 1, 2);
+        REQUIRE(chain);
+        return render(*chain);
+    };
+    CHECK(text().find("bias of b[0]  3 timesteps \xE2\x86\x92 -6 each, -18 in all\n") !=
+          std::string::npos);
+    network.neurons[1].leak = 1;  // half is left of each timestep before: 6 + 3 + 1.5
+    CHECK(text().find("-6 each, -18 in all (left: -10.5)\n") != std::string::npos);
 }
 
 TEST_CASE("analysis/causal_chain: what lies before the window is marked", "[analysis][unit]") {

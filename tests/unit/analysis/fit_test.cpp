@@ -272,6 +272,10 @@ TEST_CASE("fit finds changes that only [golden] has words for", "[analysis][prop
         {{"order", "integrate, leak, threshold"}},
         {{"threshold.on", "previous"}},
         {{"reset.delay", "true"}},
+        {{"threshold.negative_action", "clamp at -threshold"}},
+        {{"threshold.negative_action", "reset to 0 at -threshold"}},
+        {{"threshold.negative_action", "subtract at -threshold"}},
+        {{"threshold.negative_action", "spike at -threshold"}},
         {{"refractory.during", "accumulate"}},
         {{"v.overflow", "only high saturates"}},
         {{"u.drive", "previous"}},
@@ -305,6 +309,36 @@ TEST_CASE("fit finds changes that only [golden] has words for", "[analysis][prop
                 change.option.find('.') != std::string::npos || change.option == "order";
             CHECK(change.golden.empty() != described);
         }
+    }
+}
+
+TEST_CASE("fit finds another action of the negative threshold that the manifest gives",
+          "[analysis][property]") {
+    const golden::Network start = busy_network(8);
+    const auto stimulus = analysis::test::input_for(start, 11, kSteps);
+    const std::int64_t low = -start.neurons[0].threshold / 2;
+    const std::string text =
+        "threshold.negative_action = \"clamp\"\nthreshold.negative = " + std::to_string(low) +
+        "\nthreshold.negative_reset = 1\n";
+    const auto given = golden::settings_from_text(text);
+    REQUIRE(given);
+    for (const char* action : {"reset", "subtract", "none", "spike"}) {
+        CAPTURE(action);
+        Values values = {{"threshold.negative_action", action}};
+        const std::vector<FitChange> changes{{"threshold.negative_action", {}, action, {}, {}}};
+        auto core = analysis::golden_under(start, *given, changes);
+        REQUIRE(core);
+        trace::ExecutionTrace recorded((*core)->shape());
+        REQUIRE((*core)->submit(stimulus->block(0, kSteps)));
+        const auto read = (*core)->read(kSteps);
+        REQUIRE(read);
+        recorded.append(std::get<trace::BlockView>(*read));
+        analysis::FitOptions options;
+        options.description = *given;
+        const auto report = analysis::fit_description(start, *stimulus, recorded, options);
+        REQUIRE(report);
+        REQUIRE(!report->explanations.empty());
+        CHECK(analysis::reports(*report, values));
     }
 }
 

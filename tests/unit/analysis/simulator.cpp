@@ -155,6 +155,7 @@ trace::ExecutionTrace simulate(const golden::Network& network, const trace::Stim
                 if (id == "weights.unsigned" && weight < 0)
                     weight += std::int64_t{1} << a.weight_bits;
                 if (id == "rows.last_missing" && s + 1 == network.row_begin[source + 1]) count = 0;
+                if (id == "axon.dead" && source == fault.index) count = 0;
                 if (id == "inputs.late" && axon) ++delay;
                 if (id == "recurrent.late" && !axon) ++delay;
                 if (s == fault.index) {
@@ -196,6 +197,8 @@ trace::ExecutionTrace simulate(const golden::Network& network, const trace::Stim
                 p = network.neurons[n + 1];
             if (id == "threshold.plus_one" && n == fault.index) ++p.threshold;
             if (id == "threshold.minus_one" && n == fault.index) --p.threshold;
+            if (id == "bias.other" && n == fault.index) p.bias += 3;
+            if (id == "v_reset.other" && n == fault.index) p.v_reset += 2;
             if (id == "bias.missing") p.bias = 0;
             if (id == "bias.doubled") p.bias *= 2;
             if (id == "leak.missing") p.leak = shift_leak ? 0 : 1U << a.leak_frac;

@@ -663,6 +663,15 @@ TEST_CASE("lockstep: equal spikes in another order diverge where the order is co
     CHECK(part.actual == 5);
     CHECK(found.first->expected_order == steps[4]);
     CHECK(found.first->actual_order == other[4]);
+    // The windows tell the order of the timesteps before it too.
+    for (std::uint64_t t = 0; t < 6; ++t) {
+        std::vector<std::uint32_t> expected_order, actual_order;
+        for (const auto& e : found.expected_window.events_of(t)) expected_order.push_back(e.neuron);
+        for (const auto& e : found.actual_window.events_of(t)) actual_order.push_back(e.neuron);
+        CAPTURE(t, block);
+        CHECK(expected_order == steps[t]);
+        CHECK(actual_order == other[t]);
+    }
     trace::Shape shape;
     shape.n_neurons = 70;
     CHECK_THAT(

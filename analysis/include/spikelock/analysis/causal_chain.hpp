@@ -9,6 +9,7 @@
 
 #include "spikelock/analysis/connectivity.hpp"
 #include "spikelock/base/result.hpp"
+#include "spikelock/golden/description.hpp"
 #include "spikelock/trace/execution_trace.hpp"
 #include "spikelock/trace/step_source.hpp"
 
@@ -41,6 +42,8 @@ struct CausalNode {
     std::optional<std::int64_t> i_syn_recorded;  ///< from the trace, where it shows i_syn
     std::int64_t i_syn_delivered = 0;            ///< sum of what network, spikes and input deliver
     bool i_syn_complete = false;                 ///< every delivery is known
+    std::string i_syn_overflow;  ///< "wraps in 9 bits" where that makes what was delivered what
+                                 ///< is recorded, "saturates in 9 bits" likewise; else empty
     double v_estimate = 0.0;     ///< sum of all decayed contributions: an estimate of v1 in LSB
     bool in_refractory = false;  ///< input of this timestep was dropped
 };
@@ -75,12 +78,15 @@ struct CausalOptions {
     std::size_t max_causes = 8;    ///< of each effect; the others are summed
     std::size_t max_nodes = 2000;  ///< expansion ends there
     std::string field = "v";       ///< "i_syn": only what arrives in that very timestep
+    /// What the trace follows (docs/golden.md); null: docs/model.md. Must outlive the call.
+    const golden::Description* description = nullptr;
 };
 
 /// Which input events and presynaptic spikes led to the state of a neuron in a timestep, back to a
 /// given depth. The look-back of one neuron ends at the last clear, at its last spike (with its
-/// refractory period; the synaptic filter of a CUBA neuron remembers beyond it) and after
-/// `look_back` timesteps; what the neuron carried from there is one cause of its own.
+/// refractory period; the synaptic filter of a CUBA neuron remembers beyond it), at the last time
+/// that a negative threshold of the description set its v, and after `look_back` timesteps; what
+/// the neuron carried from there is one cause of its own.
 /// @param stimulus  null: input events are unknown and count as before the window
 /// @param trace     the side whose spikes are followed
 /// @errors Errc::NotFound when the trace does not hold the neuron and timestep;

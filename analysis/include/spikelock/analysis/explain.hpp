@@ -47,6 +47,8 @@ struct Hypothesis {
 
 /// The terms of one update, by the names of docs/model.md section 3.
 struct UpdateTerms {
+    bool described = false;         ///< by docs/golden.md: drive, leaked and sum are not known
+    bool moving_threshold = false;  ///< noise or adaptation is added to `threshold`
     std::int64_t v_before = 0, u_before = 0, refr_before = 0;
     std::int64_t i_syn = 0;
     std::int64_t bias = 0;
@@ -70,6 +72,8 @@ struct Explanation {
     std::optional<UpdateTerms> model;     ///< the update as docs/model.md gives it, where the state
                                           ///< before it is known
     bool expected_follows_model = false;  ///< the expected side shows what docs/model.md gives
+    bool actual_follows_model = false;    ///< the actual side does, and the expected one does not:
+                                          ///< there is nothing to explain about it
     std::vector<Hypothesis> hypotheses;   ///< most likely first
     std::uint64_t alternatives = 0;       ///< ways to depart that were tried
     std::string ways = "ways to depart";  ///< what they are, for reports
