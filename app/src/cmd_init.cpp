@@ -1155,6 +1155,49 @@ Result<Design> elaborate(const InitOptions& o, Build& build, const Console& cons
     }
 }
 
+/// A design whose top has no ports is a test bench: what it instantiates, if that is one module, is
+/// taken in its place, and its file is left out where the rest does without.
+/// @errors Errc::BadConfig: which module is meant is not clear
+Result<Design> core_of_bench(const InitOptions& o, Design bench, Build& build,
+                             const Console& console, std::string& note) {
+    std::vector<std::string> modules;
+    std::string file;
+    for (const sim::Instance& i : bench.instances) {
+        if (i.name.find('.') != std::string::npos) continue;
+        if (std::find(modules.begin(), modules.end(), i.module) == modules.end())
+            modules.push_back(i.module);
+        file = i.where.substr(0, i.where.rfind(':'));
+    }
+    if (modules.empty()) modules = bench.other_tops;
+    std::string named;
+    for (std::size_t k = 0; k < modules.size(); ++k)
+        named += (k == 0 ? "--top " : " or --top ") + modules[k];
+    const Error error{Errc::BadConfig,
+                      "a top without ports is a test bench and no core: " +
+                          (named.empty() ? "it instantiates nothing; name the core's top with --top"
+                                         : named + "?"),
+                      bench.top};
+    if (modules.size() != 1 || !o.top.empty()) return error;
+    InitOptions with_top = o;
+    with_top.top = modules.front();
+    Build without = build;
+    std::erase(without.sources, file);
+    Result<Design> core = Design{};
+    if (!without.sources.empty()) core = elaborate(with_top, without, console);
+    if (core && !core->ports.empty()) {
+        build = std::move(without);
+    } else {
+        core = elaborate(with_top, build, console);
+        if (!core) return core;
+        if (core->ports.empty()) return error;
+    }
+    note = fmt::format("{} has no ports: a test bench; taken as top: {}, which it instantiates",
+                       bench.top, modules.front());
+    std::erase(bench.other_tops, modules.front());
+    core->other_tops = std::move(bench.other_tops);
+    return core;
+}
+
 /// What in a design speaks of neurons; empty: nothing.
 std::string evidence_of(const Design& d) {
     const auto speaks = [](const std::string& name) {
@@ -1196,6 +1239,12 @@ int init(const InitOptions& o, Console& console) {
     Result<Design> design = elaborate(o, build, console);
     if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
     if (!design) return console.fail(design.error());
+    std::string note;
+    if (design->ports.empty()) {
+        design = core_of_bench(o, std::move(*design), build, console, note);
+        if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
+        if (!design) return console.fail(design.error());
+    }
 
     const std::string evidence = evidence_of(*design);
     const bool arithmetic =
@@ -1235,6 +1284,7 @@ int init(const InitOptions& o, Console& console) {
                    design->ports.size(), design->signals.size());
     }
     std::ostream& out = to_stdout ? console.err : console.out;
+    if (!note.empty()) fmt::print(out, "{}\n", note);
     if (evidence.empty())
         fmt::print(out, "no name speaks of neurons; taken for one because of {} and {}\n",
                    design->sum_at, design->compare_at);

@@ -1,0 +1,95 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What `spikelock init` makes of small cores with traits that the examples lack: test benches among
+the sources, several clocks, folders, queues, state in a memory, packets.
+"""
+
+import pathlib
+import re
+import sys
+import tempfile
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/cosim"))
+
+import tool  # noqa: E402
+
+# One neuron: what every other text here is made of.
+NEURON = """
+module lif_cell (input clk, input rst, input [7:0] cell_in, output reg fired);
+  reg [7:0] v;
+  wire [7:0] sum = v + cell_in;
+  always @(posedge clk)
+    if (rst) begin v <= 0; fired <= 0; end
+    else begin v <= sum > 8'd100 ? 8'd0 : sum; fired <= sum > 8'd100; end
+endmodule
+"""
+
+BENCH = """
+module bench;
+  reg clk = 0, rst = 1;
+  wire fired;
+  always #5 clk = ~clk;
+  initial begin #20 rst = 0; #100 $finish; end
+  lif_cell dut (.clk(clk), .rst(rst), .cell_in(8'd9), .fired(fired));
+endmodule
+"""
+
+
+def init(folder, texts, *options):
+    """Runs init on sources; gives the run and the manifest's text, if there is one."""
+    files = []
+    for name, text in texts.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        files.append(file)
+    return init_of(folder, files, *options)
+
+
+def init_of(folder, sources, *options):
+    manifest = folder / "cosim.toml"
+    done = tool.run("init", *sources, "-o", manifest, "--force", *options)
+    return done, manifest.read_text() if done.status == 0 else ""
+
+
+def test_bench(checks, folder):
+    """A top without ports is no core."""
+    done, text = init(folder, {"cell.v": NEURON, "bench.v": BENCH})
+    checks.equal(done.status, 0, f"the only module below a test bench: {done.err}")
+    if text:
+        core = tomllib.loads(text)["core"]
+        checks.equal(core["top"], "lif_cell", "what the test bench instantiates is the top")
+        checks.equal(core["sources"], ["cell.v"], "the test bench is left out of the sources")
+    checks.matches(done.out, "bench has no ports: a test bench; taken as top: lif_cell",
+                   "init says so")
+    done, text = init(folder, {"one.v": NEURON + BENCH})
+    checks.equal(text and tomllib.loads(text)["core"]["sources"], ["one.v"],
+                 "a test bench in the core's own file")
+    done, _ = init(folder, {"cell.v": NEURON, "bench.v": BENCH}, "--top", "bench")
+    checks.equal(done.status, 2, "a test bench by its name")
+    checks.matches(done.err, "a top without ports is a test bench and no core: --top lif_cell",
+                   "a test bench by its name")
+    other = NEURON.replace("lif_cell", "other_cell")
+    both = BENCH.replace("endmodule", "other_cell more (clk, rst, 8'd3, );\nendmodule")
+    done, _ = init(folder, {"cell.v": NEURON, "other.v": other, "bench.v": both})
+    checks.equal(done.status, 2, "two modules below a test bench")
+    checks.matches(done.err, "--top lif_cell or --top other_cell", "both are named")
+    done, _ = init(folder, {"bench.v": "module bench; reg clk_spike = 0; endmodule\n"})
+    checks.equal(done.status, 2, "a test bench of nothing")
+
+
+TESTS = [test_bench]
+
+
+def main():
+    checks = tool.Checks()
+    for test in TESTS:
+        with tempfile.TemporaryDirectory() as folder:
+            test(checks, pathlib.Path(folder))
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
