@@ -953,7 +953,7 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
         out += "\n# " + g.reset_why + "\n[[startup]]\nreset = " + quoted(g.reset) +
                "\nactive = " + (g.reset_low ? "\"low\"" : "\"high\"") + "\nclocks = 4\n";
     }
-    if (g.maps.empty() && g.threshold.empty()) {
+    if (g.maps.empty() && (g.threshold.empty() || g.neurons < 2)) {
         out +=
             "\n# Once there are [[map]] entries (weights, thresholds, ...):\n# [[startup]]\n"
             "# load = \"maps\"\n";
@@ -970,12 +970,19 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
         out += fmt::format("width = {}\nvalue = {}\n", m.width, quoted(m.value));
         if (!m.when.empty()) out += "when = " + quoted(m.when) + "\n";
     }
-    if (!g.threshold.empty())
+    // The neurons side by side share such a port, so it may be held; of a single neuron it is an
+    // operand, which something outside gives with the rest.
+    if (!g.threshold.empty() && g.neurons > 1)
         out +=
             "\n# Guess, by its name: an input that holds the threshold of all neurons.\n"
             "[[map]]\narray = \"global\"\nmemory = " +
             quoted(g.threshold) +
             fmt::format("\nwidth = {}\nvalue = \"threshold\"\n", g.threshold_bits);
+    else if (!g.threshold.empty())
+        out += "\n# " + g.threshold +
+               " may be the threshold: an input, which no memory holds. To hold it at a number:\n"
+               "# [[startup]]\n# set = " +
+               quoted(g.threshold) + "\n# value = FILL_IN_threshold\n";
     for (const std::string& enable : g.enables)
         out +=
             "\n# Guess, by its name: held at 1, so that every clock is a "

@@ -80,7 +80,25 @@ def test_bench(checks, folder):
     checks.equal(done.status, 2, "a test bench of nothing")
 
 
-TESTS = [test_bench]
+OPERANDS = """
+module lif_body (input clk, input [7:0] threshold, input [7:0] potential_in, output reg spike_out);
+  always @(posedge clk) spike_out <= potential_in + 8'd3 > threshold;
+endmodule
+"""
+
+
+def test_operand(checks, folder):
+    """The threshold that comes into a neuron by a port is in no memory."""
+    done, text = init(folder, {"body.v": OPERANDS})
+    checks.equal(done.status, 0, f"a neuron's arithmetic: {done.err}")
+    if text:
+        manifest = tomllib.loads(text)
+        checks.equal(manifest.get("map", []), [], "an input port is no memory")
+        checks.that({"load": "maps"} not in manifest.get("startup", []), "nothing is loaded")
+        checks.matches(text, '# set = "threshold"', "how the input is held")
+
+
+TESTS = [test_bench, test_operand]
 
 
 def main():
