@@ -178,6 +178,8 @@ struct Mapped {
 struct Guess {
     std::string clock;
     std::string clock_why;
+    std::vector<std::string> extra_clocks;  ///< named as such
+    std::vector<std::string> maybe_clocks;  ///< inputs whose edges are waited for
     std::string reset;
     bool reset_low = true;
     std::string reset_why;
@@ -222,6 +224,7 @@ public:
         clock_and_reset();
         size();
         serial();
+        other_clocks();
         config();
         streams();
         input_events();
@@ -252,17 +255,46 @@ private:
         return v->name;
     }
 
-    void clock_and_reset() {
-        std::uint32_t most = 0;
+    /// Clocked blocks that wait for an edge of it, not counting asynchronous resets.
+    std::uint32_t edges_of(const std::string& port) const {
+        const auto use = d_.clock_uses.find(port);
+        return use == d_.clock_uses.end() ? 0
+                                          : use->second.posedge_first + use->second.negedge_first;
+    }
+    /// Bits of memories of state that only an edge of it changes.
+    std::uint64_t state_of(const std::string& port) const {
+        std::uint64_t bits = 0;
+        for (const Variable& v : d_.signals)
+            if (v.fed_back && v.clock == port) bits += std::uint64_t{v.bits} * v.words * v.copies;
+        return bits;
+    }
+    /// What clocks registers beside the main clock and a serial port's.
+    void other_clocks() {
         for (const Variable& v : d_.ports) {
-            const auto use = d_.clock_uses.find(v.name);
-            if (v.bits != 1 || use == d_.clock_uses.end()) continue;
-            const std::uint32_t blocks = use->second.posedge_first + use->second.negedge_first;
-            if (blocks <= most) continue;
-            most = blocks;
+            if (v.direction != "input" || v.bits != 1 || !is_free(v) || edges_of(v.name) == 0)
+                continue;
+            const sim::ClockUse& use = d_.clock_uses.at(v.name);
+            if (use.async_low + use.async_high > 0) continue;
+            const bool named = has(words_of(v.name), {"clk", "clock", "ck"});
+            if (named) take(&v);
+            (named ? g_.extra_clocks : g_.maybe_clocks).push_back(v.name);
+            g_.unknown.push_back(
+                fmt::format("how fast clock {} is: {} clocked blocks wait for it ([[extra_clock]])",
+                            v.name, edges_of(v.name)));
+        }
+    }
+    void clock_and_reset() {
+        std::pair<std::uint64_t, std::uint32_t> most = {0, 0};
+        for (const Variable& v : d_.ports) {
+            const std::uint32_t blocks = v.bits == 1 ? edges_of(v.name) : 0;
+            const std::pair<std::uint64_t, std::uint32_t> use = {state_of(v.name), blocks};
+            if (blocks == 0 || use <= most) continue;
+            most = use;
             g_.clock = v.name;
             g_.clock_why = fmt::format("its edge is waited for in {} of {} clocked blocks", blocks,
                                        d_.clocked_blocks);
+            if (blocks * 2 < d_.clocked_blocks && use.first > 0)
+                g_.clock_why += fmt::format(", with which {} bits of state change", use.first);
         }
         if (g_.clock.empty()) {
             g_.clock = take(
@@ -905,6 +937,13 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
         "# 'spikelock signals' lists the names that can be used, 'spikelock check' tries them.\n\n";
     out += "clock = " + or_open(g.clock, "clock");
     if (!g.clock_why.empty()) out += "  # " + g.clock_why;
+    for (const auto* list : {&g.extra_clocks, &g.maybe_clocks})
+        for (const std::string& clock : *list) {
+            const std::string off = list == &g.maybe_clocks ? "# " : "";
+            out += "\n\n# Guess: " + clock + " clocks registers too; its ratio is to be set.\n" +
+                   off + "[[extra_clock]]\n" + off + "port = " + quoted(clock) + "\n" + off +
+                   "ratio = \"1\"";
+        }
     out += "\n\n[core]\ntop = " + quoted(d.top) + "\n";
     if (!d.other_tops.empty())
         comment_list(out, "Also not instantiated by anything (--top chooses):", d.other_tops);

@@ -205,6 +205,7 @@ public:
             if (const auto columns = columns_.find(v.name); columns != columns_.end())
                 std::tie(v.shared_bits, v.column_bits) = columns->second;
             v.counts = counters_.contains(v.name);
+            v.fed_back = v.is_array && v.written && fed_back(v.name);
             v.generated = detail::is_vhdl(v.where.substr(0, v.where.rfind(':'))) &&
                           detail::is_generated(v.name);
             if (const auto found = readings_.find(v.name); found != readings_.end())
@@ -392,11 +393,13 @@ private:
                 read_arithmetic(*child, true);
                 note_written(*child, paths, clock);
                 note_columns(*child, paths);
+                note_flow(*child, paths, prefix);
                 if (child->child("sentree")) note_counters(*child, paths, 0);
             } else if (tag == "contassign") {
                 read_arithmetic(*child, true);
                 note_written(*child, paths, {});
                 note_columns(*child, paths);
+                note_flow(*child, paths, prefix);
                 note_reading(*child, paths);
             } else if (tag == "func" || tag == "task") {
                 read_arithmetic(*child, false);
@@ -418,6 +421,49 @@ private:
             const auto path = paths.find(net->attribute("name"));
             if (path != paths.end()) written_[path->second].insert(clock);
         }
+    }
+
+    /// What a value is made of: no conditions, indices and widths of shifts.
+    template <typename Use>
+    static void data_of(const Node& node, const Use& use) {
+        const bool chosen = node.tag == "cond" && node.children.size() == 3;
+        const bool placed =
+            node.tag == "arraysel" || node.tag == "sel" || starts_with(node.tag, "shift");
+        if (node.tag == "varref") use(node.attribute("name"));
+        for (std::size_t k = chosen ? 1 : 0; k < (placed ? 1 : node.children.size()); ++k)
+            if (k < node.children.size()) data_of(*node.children[k], use);
+    }
+    static std::string path_of(const std::string& name, const Paths& paths,
+                               const std::string& prefix) {
+        const auto path = paths.find(name);
+        return path == paths.end() ? prefix + name : path->second;
+    }
+    /// Which values go into which.
+    void note_flow(const Node& node, const Paths& paths, const std::string& prefix) {
+        for (const auto& child : node.children) note_flow(*child, paths, prefix);
+        if ((node.tag != "contassign" && !starts_with(node.tag, "assign")) ||
+            node.children.size() < 2)
+            return;
+        data_of(*node.children.back(), [&](const std::string& target) {
+            data_of(*node.children.front(), [&](const std::string& source) {
+                flow_[path_of(source, paths, prefix)].insert(path_of(target, paths, prefix));
+            });
+        });
+    }
+    /// Whether what a memory holds comes back to it.
+    bool fed_back(const std::string& name) const {
+        std::set<std::string> seen;
+        std::vector<std::string> open = {name};
+        while (!open.empty()) {
+            const auto next = flow_.find(open.back());
+            open.pop_back();
+            if (next == flow_.end()) continue;
+            for (const std::string& target : next->second) {
+                if (target == name) return true;
+                if (seen.insert(target).second) open.push_back(target);
+            }
+        }
+        return false;
     }
 
     /// Words of a memory that hold several columns of a row: mem[{row, column[high:low]}].
@@ -554,6 +600,12 @@ private:
                 net.tag == "varref" ? aliases.find(net.attribute("name")) : aliases.end();
             if (alias != aliases.end()) inner[port->attribute("name")] = alias->second;
             if (port->attribute("direction") != "in") note_target(net, paths, {});
+            const std::string within = name + "." + port->attribute("name");
+            data_of(net, [&](const std::string& net_name) {
+                const std::string outside = path_of(net_name, paths, prefix);
+                if (port->attribute("direction") != "in") flow_[within].insert(outside);
+                if (port->attribute("direction") != "out") flow_[outside].insert(within);
+            });
             if (top) note_slice(net, prefix);
         }
         ++depth_;
@@ -724,6 +776,7 @@ private:
     std::map<std::string, std::pair<std::uint32_t, std::uint32_t>> columns_;  ///< the same
     std::map<std::string, std::string> readings_;  ///< the same, of Variable::reads
     std::set<std::string> counters_;
+    std::map<std::string, std::set<std::string>> flow_;  ///< by source: what it goes into
     int depth_ = 0;
     const Node* netlist_ = nullptr;
     Design design_;

@@ -98,7 +98,42 @@ def test_operand(checks, folder):
         checks.matches(text, '# set = "threshold"', "how the input is held")
 
 
-TESTS = [test_bench, test_operand]
+TWO_CLOCKS = """
+module two_clocks (input clk, input route_clk, input rst, input hop_valid, input [3:0] hop,
+                   output reg [3:0] out_a, output reg [3:0] out_b, output reg fired);
+  reg [15:0] potential [0:63];
+  reg [5:0] n;
+  reg [3:0] queued, older;
+  reg has_one, had_one;
+  wire [15:0] sum = potential[n] + {12'd0, older};
+  always @(posedge clk) if (rst) n <= 0; else n <= n + 1;
+  always @(posedge clk) begin
+    potential[n] <= sum > 16'd900 ? 16'd0 : sum;
+    fired <= sum > 16'd900;
+  end
+  always @(posedge route_clk) if (rst) queued <= 0; else if (hop_valid) queued <= hop;
+  always @(posedge route_clk) if (rst) older <= 0; else older <= queued;
+  always @(posedge route_clk) if (rst) {has_one, had_one} <= 0; else has_one <= had_one;
+  always @(posedge route_clk) {out_a, out_b} <= {queued, older};
+endmodule
+"""
+
+
+def test_two_clocks(checks, folder):
+    """Every input that clocks registers is a clock; the main one clocks the neurons' state."""
+    done, text = init(folder, {"core.v": TWO_CLOCKS})
+    checks.equal(done.status, 0, f"two clocks: {done.err}")
+    if text:
+        manifest = tomllib.loads(text)
+        checks.equal(manifest["clock"], "clk", "the clock of the neurons' state is the main one")
+        checks.equal(manifest.get("extra_clock"), [{"port": "route_clk", "ratio": "1"}],
+                     "the other clock")
+        checks.that(not re.search(r"Inputs without a role.*\n#.*_clk", text), "clocks have a role")
+    done, text = init(folder, {"core.v": TWO_CLOCKS.replace("route_clk", "hop_edge")})
+    checks.matches(text, r'# \[\[extra_clock\]\]\n# port = "hop_edge"', "by no name a comment")
+
+
+TESTS = [test_bench, test_operand, test_two_clocks]
 
 
 def main():
