@@ -1262,6 +1262,31 @@ std::string evidence_of(const Design& d) {
     return {};
 }
 
+/// The sources in a folder itself, by name, but files that declare a package first.
+std::vector<std::string> sources_in(const std::string& folder) {
+    std::vector<std::string> packages;
+    std::vector<std::string> others;
+    std::error_code code;
+    for (auto it = fs::directory_iterator(folder, code); !code && it != fs::directory_iterator();
+         it.increment(code)) {
+        const std::string ending = it->path().extension().string();
+        std::error_code own;
+        if (!it->is_regular_file(own) ||
+            (ending != ".v" && ending != ".sv" && ending != ".vhd" && ending != ".vhdl"))
+            continue;
+        std::ifstream text(it->path());
+        bool package = false;
+        for (std::string line; !package && std::getline(text, line);)
+            package = line.find_first_not_of(" \t") == line.find("package ") &&
+                      line.find("package ") != std::string::npos;
+        (package ? packages : others).push_back(it->path().string());
+    }
+    std::sort(packages.begin(), packages.end());
+    std::sort(others.begin(), others.end());
+    packages.insert(packages.end(), others.begin(), others.end());
+    return packages;
+}
+
 int init(const InitOptions& o, Console& console) {
     const bool to_stdout = o.output == "-";
     std::error_code code;
@@ -1276,6 +1301,19 @@ int init(const InitOptions& o, Console& console) {
     build.defines = o.defines;
     build.language = o.language.empty() ? "1800-2017" : o.language;
     for (const std::string& s : o.sources) {
+        if (fs::is_directory(s, code)) {
+            const std::vector<std::string> found = sources_in(s);
+            if (found.empty())
+                return console.fail({Errc::NotFound,
+                                     "a folder without Verilog or VHDL files of its own; name the "
+                                     "files, e.g. " +
+                                         (fs::path(s) / "rtl/*.v").string(),
+                                     s});
+            console.step(fmt::format("{}: {} source files", s, found.size()));
+            for (const std::string& file : found)
+                build.sources.push_back(fs::absolute(file).lexically_normal().string());
+            continue;
+        }
         if (!fs::is_regular_file(s, code))
             return console.fail({Errc::NotFound, "no such source file", s});
         build.sources.push_back(fs::absolute(s).lexically_normal().string());
@@ -1348,7 +1386,9 @@ void add_init(CLI::App& app, int& exit_code, Console& console) {
     auto* cmd = app.add_subcommand(
         "init",
         "Write a first manifest for a core from its Verilog sources, as far as it can guess");
-    cmd->add_option("sources", o->sources, "Verilog or SystemVerilog files, in order")->required();
+    cmd->add_option("sources", o->sources,
+                    "Verilog, SystemVerilog or VHDL files, in order, or a folder of them")
+        ->required();
     cmd->add_option("--top", o->top, "Top module (default: what nothing instantiates)");
     cmd->add_option("-o,--output", o->output,
                     "Manifest to write; - is stdout (default cosim.toml)");

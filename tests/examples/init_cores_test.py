@@ -133,7 +133,25 @@ def test_two_clocks(checks, folder):
     checks.matches(text, r'# \[\[extra_clock\]\]\n# port = "hop_edge"', "by no name a comment")
 
 
-TESTS = [test_bench, test_operand, test_two_clocks]
+def test_folder(checks, folder):
+    """A folder stands for the sources in it, packages first."""
+    package = "package zz_levels;\n  localparam logic [7:0] Level = 8'd100;\nendpackage\n"
+    for name, text in (("rtl/cell.sv", NEURON.replace("8'd100", "zz_levels::Level")),
+                       ("rtl/zz_levels.sv", package), ("rtl/notes.txt", "x"),
+                       ("none/notes.txt", "x")):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    done, text = init_of(folder, [folder / "rtl"])
+    checks.equal(done.status, 0, f"a folder: {done.err}")
+    checks.equal(text and tomllib.loads(text)["core"]["sources"],
+                 ["rtl/zz_levels.sv", "rtl/cell.sv"], "the sources of a folder")
+    done, _ = init_of(folder, [folder / "none"])
+    checks.equal(done.status, 2, "a folder without sources")
+    checks.matches(done.err, r"a folder without Verilog or VHDL files .* e\.g\. .*none/rtl/\*\.v",
+                   "a folder without sources")
+
+
+TESTS = [test_bench, test_operand, test_two_clocks, test_folder]
 
 
 def main():
