@@ -200,10 +200,12 @@ struct Guess {
     std::string threshold;
     std::uint32_t threshold_bits = 0;
     std::vector<Mapped> maps;
-    std::set<std::string> used;        ///< ports that have a role
-    std::string serial_clock;          ///< of a serial configuration port
-    std::string tick_hint;             ///< what speaks for a tick by an address
-    std::vector<std::string> quiet;    ///< of events by handshake: what does not change when idle
+    std::set<std::string> used;      ///< ports that have a role
+    std::string serial_clock;        ///< of a serial configuration port
+    std::string tick_hint;           ///< what speaks for a tick by an address
+    std::vector<std::string> quiet;  ///< of events by handshake: what does not change when idle
+    std::string empty_queue;         ///< of events by handshake: what names say is idle
+    std::vector<std::string> perhaps_empty;
     std::vector<std::string> unknown;  ///< what could not be guessed, one sentence each
 };
 
@@ -837,6 +839,38 @@ private:
         }
     }
 
+    /// Inner signals whose names speak of an empty queue or an idle state, the outermost of them:
+    /// what lies deeper is mostly the same net under another name.
+    void find_empty() {
+        std::vector<const Variable*> found;
+        const auto depth = [](const Variable& v) {
+            return std::count(v.name.begin(), v.name.end(), '.');
+        };
+        for (const Variable& v : d_.signals) {
+            if (v.bits != 1 || v.is_array || v.copies != 1 || v.direction == "input") continue;
+            const Words words = words_of(last_part(v.name));
+            std::string all;
+            for (const std::string& word : words) all += word;
+            if (all.find("empty") == std::string::npos && all.find("idle") == std::string::npos)
+                continue;
+            // A whole word that nothing turns round says it clearly.
+            if (!has(words, {"empty", "idle"}) ||
+                has(words, {"not", "non", "n", "b", "l", "almost", "nearly", "next", "nxt", "set",
+                            "clr", "clear"}))
+                g_.perhaps_empty.push_back(v.name);
+            else
+                found.push_back(&v);
+        }
+        std::stable_sort(found.begin(), found.end(), [&](const Variable* a, const Variable* b) {
+            return depth(*a) < depth(*b);
+        });
+        for (const Variable* v : found)
+            if (depth(*v) == depth(*found.front()))
+                g_.empty_queue += (g_.empty_queue.empty() ? "" : " && ") + v->name;
+            else
+                g_.perhaps_empty.push_back(v->name);
+    }
+
     void what_is_missing() {
         if (g_.clock.empty())
             g_.unknown.emplace_back("the clock: no input's edge is waited for anywhere");
@@ -854,7 +888,8 @@ private:
                     g_.tick_hint =
                         fmt::format("{} can be more than the {} axons: a tick may be 0x{:x}",
                                     input.address, g_.axons, g_.axons);
-            if (g_.idle.empty())
+            if (g_.idle.empty()) find_empty();
+            if (g_.idle.empty() && g_.empty_queue.empty())
                 g_.unknown.emplace_back(
                     "what says that the core is idle: taken as idle once "
                     "nothing has happened for a while");
@@ -1041,13 +1076,32 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
             "(tick)\n# or a special address (tick_address).\n";
         if (!g.tick_hint.empty()) out += "# " + g.tick_hint + ".\n";
         out += "[timestep]\nkind = \"aer\"\n# tick_address = \"FILL_IN_tick\"\n";
-        // A sweep over all neurons shows nothing outside, whatever their number.
-        if (g.idle.empty())
+        if (!g.idle.empty()) {
+            out += "idle = " + quoted(g.idle) + "\n";
+        } else {
+            if (!g.empty_queue.empty())
+                out +=
+                    "# Guess, by names: all queues are empty. What is under way then is left to "
+                    "'quiet'.\nidle = " +
+                    quoted(g.empty_queue) + "\n";
+            else
+                out += "# idle = \"FILL_IN_queue_is_empty && FILL_IN_state_is_idle\"\n";
+            comment_list(out, "Names that may say so too:", g.perhaps_empty, 8);
+            if (g.empty_queue.empty())
+                out +=
+                    "# Without 'idle' this is only safe where no event waits inside: queued events "
+                    "that fire nothing\n# look idle, a tick overtakes them, and the run diverges "
+                    "where the core is right.\n";
+            else
+                out +=
+                    "# Without 'idle' this would not be safe: queued events that fire nothing look "
+                    "idle.\n";
+            out += "# quiet_clocks: more than an event takes to go through all neurons.\n";
+            // A sweep over all neurons shows nothing outside, whatever their number.
             out += "quiet = " + toml_list(g.quiet) +
                    fmt::format("\nquiet_clocks = {}\n",
                                std::clamp<std::uint64_t>(4 * g.neurons, 1024, 65536));
-        else
-            out += "idle = " + quoted(g.idle) + "\n";
+        }
         out +=
             "\n# One event at a time: their order is then known. For bursts, [[taken]] entries "
             "must "

@@ -151,7 +151,61 @@ def test_folder(checks, folder):
                    "a folder without sources")
 
 
-TESTS = [test_bench, test_operand, test_two_clocks, test_folder]
+# Events by request and acknowledge that wait in a queue.
+QUEUED = """
+module event_queue (input clk, input rst, input push, input pop, input [4:0] in, output none_left,
+                    output [4:0] out);
+  reg [4:0] words [0:7];
+  reg [2:0] first, last;
+  always @(posedge clk or posedge rst)
+    if (rst) begin first <= 0; last <= 0; end
+    else begin
+      if (push) begin words[last] <= in; last <= last + 1; end
+      if (pop) first <= first + 1;
+    end
+  assign none_left = first == last;
+  assign out = words[first];
+endmodule
+
+module queued_core (input clk, input rst, input [4:0] ev_addr, input ev_req, output reg ev_ack,
+                    output reg [3:0] out_addr, output reg out_req, input out_ack);
+  wire FIFO_NAME;
+  wire [4:0] now;
+  reg [3:0] n;
+  reg [7:0] potential [0:15];
+  wire [7:0] sum = potential[n] + {3'd0, now};
+  wire last_one = &n && !out_req;
+  event_queue queue (clk, rst, ev_req && !ev_ack, !FIFO_NAME && last_one, ev_addr, FIFO_NAME, now);
+  always @(posedge clk or posedge rst)
+    if (rst) begin n <= 0; ev_ack <= 0; out_req <= 0; out_addr <= 0; end
+    else begin
+      ev_ack <= ev_req;
+      if (out_req) out_req <= !out_ack;
+      else if (!FIFO_NAME) begin
+        n <= n + 1; out_addr <= n; out_req <= sum > 8'd99; potential[n] <= sum;
+      end
+    end
+endmodule
+"""
+
+
+def test_idle(checks, folder):
+    """Quiet outputs alone do not say that a queue is empty."""
+    for name, idle in (("fifo_empty", "fifo_empty"), ("fifo_none", None), ("fifo_empty_n", None)):
+        done, text = init(folder, {"core.v": QUEUED.replace("FIFO_NAME", name)})
+        checks.equal(done.status, 0, f"a queue, {name}: {done.err}")
+        if not text:
+            continue
+        step = tomllib.loads(text)["timestep"]
+        checks.equal(step.get("idle"), idle, f"idle with a signal {name}")
+        checks.equal(step.get("quiet"), ["ev_ack", "out_req"], f"quiet with a signal {name}")
+        checks.matches(text, "queued events that fire nothing", f"what is not safe, with {name}")
+        if idle is None:
+            checks.matches(text, '# idle = "FILL_IN', "what is to be filled in")
+    checks.matches(text, "# Names that may say so too:\n#   fifo_empty_n", "no clear name")
+
+
+TESTS = [test_bench, test_operand, test_two_clocks, test_folder, test_idle]
 
 
 def main():
