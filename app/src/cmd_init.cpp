@@ -200,11 +200,12 @@ struct Guess {
     std::string threshold;
     std::uint32_t threshold_bits = 0;
     std::vector<Mapped> maps;
-    std::set<std::string> used;      ///< ports that have a role
-    std::string serial_clock;        ///< of a serial configuration port
-    std::string tick_hint;           ///< what speaks for a tick by an address
-    std::vector<std::string> quiet;  ///< of events by handshake: what does not change when idle
-    std::string empty_queue;         ///< of events by handshake: what names say is idle
+    std::vector<std::string> working;  ///< registers of a serial port that serve its frames
+    std::set<std::string> used;        ///< ports that have a role
+    std::string serial_clock;          ///< of a serial configuration port
+    std::string tick_hint;             ///< what speaks for a tick by an address
+    std::vector<std::string> quiet;    ///< of events by handshake: what does not change when idle
+    std::string empty_queue;           ///< of events by handshake: what names say is idle
     std::vector<std::string> perhaps_empty;
     std::vector<std::string> unknown;  ///< what could not be guessed, one sentence each
 };
@@ -287,16 +288,22 @@ private:
     }
     void clock_and_reset() {
         std::pair<std::uint64_t, std::uint32_t> most = {0, 0};
+        const auto [serial, data] = serial_port();
+        const bool is_serial = serial && data;
         for (const Variable& v : d_.ports) {
             const std::uint32_t blocks = v.bits == 1 ? edges_of(v.name) : 0;
             const std::pair<std::uint64_t, std::uint32_t> use = {state_of(v.name), blocks};
-            if (blocks == 0 || use <= most) continue;
+            if (blocks == 0 || use <= most || (is_serial && &v == serial)) continue;
             most = use;
             g_.clock = v.name;
             g_.clock_why = fmt::format("its edge is waited for in {} of {} clocked blocks", blocks,
                                        d_.clocked_blocks);
             if (blocks * 2 < d_.clocked_blocks && use.first > 0)
                 g_.clock_why += fmt::format(", with which {} bits of state change", use.first);
+        }
+        if (g_.clock.empty() && is_serial && edges_of(serial->name) > 0) {
+            g_.clock = serial->name;
+            g_.clock_why = "nothing else has an edge that is waited for";
         }
         if (g_.clock.empty()) {
             g_.clock = take(
@@ -365,14 +372,21 @@ private:
                 g_.neurons = v.words;
     }
 
+    /// Clock and data of a serial configuration port.
+    std::pair<const Variable*, const Variable*> serial_port() const {
+        return {
+            port("input", true,
+                 [](const Words& w) {
+                     return has(w, {"sck", "sclk"}) ||
+                            (has(w, {"spi"}) && has(w, {"clk", "clock"}));
+                 }),
+            port("input", true, [](const Words& w) { return has(w, {"mosi", "sdi", "sdata"}); })};
+    }
+
     /// Configuration bit by bit is more than a manifest's entry can say; what it writes can be
     /// written through the back door.
     void serial() {
-        const Variable* clock = port("input", true, [](const Words& w) {
-            return has(w, {"sck", "sclk"}) || (has(w, {"spi"}) && has(w, {"clk", "clock"}));
-        });
-        const Variable* data =
-            port("input", true, [](const Words& w) { return has(w, {"mosi", "sdi", "sdata"}); });
+        const auto [clock, data] = serial_port();
         if (!clock || !data) return;
         g_.serial_clock = take(clock);
         take(data);
@@ -662,6 +676,11 @@ private:
                 continue;
             const std::string last = last_part(v.name);
             const bool leak = has(stem_of(last), {"leak"}) && v.bits > 1;
+            if (v.working && !leak) {
+                g_.working.push_back(
+                    fmt::format("{} ({} bit{})", v.name, v.bits, v.bits == 1 ? "" : "s"));
+                continue;
+            }
             g_.maps.push_back({v.name,
                                "global",
                                {},
@@ -761,7 +780,8 @@ private:
             take(port("input", true, [](const Words& w) { return has(w, {"clear", "clr"}); }));
         // A short counter that never stops counts the clocks of a timestep.
         for (const Variable& v : d_.signals)
-            if (v.counts && !v.is_array && v.copies == 1 && v.bits <= 6 && g_.phase.empty()) {
+            if (v.counts && (v.clock.empty() || v.clock == g_.clock) && !v.is_array &&
+                v.copies == 1 && v.bits <= 6 && g_.phase.empty()) {
                 g_.phase = v.name;
                 g_.clocks = std::uint64_t{1} << v.bits;
             }
@@ -1044,6 +1064,9 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
         out += fmt::format("width = {}\nvalue = {}\n", m.width, quoted(m.value));
         if (!m.when.empty()) out += "when = " + quoted(m.when) + "\n";
     }
+    if (!g.working.empty()) out += "\n";
+    comment_list(out, "Written by the serial port too, but to decode its frames; no configuration:",
+                 g.working);
     // The neurons side by side share such a port, so it may be held; of a single neuron it is an
     // operand, which something outside gives with the rest.
     if (!g.threshold.empty() && g.neurons > 1)

@@ -204,6 +204,7 @@ public:
             }
             if (const auto columns = columns_.find(v.name); columns != columns_.end())
                 std::tie(v.shared_bits, v.column_bits) = columns->second;
+            v.working = v.written && working_.contains(v.name);
             v.counts = counters_.contains(v.name);
             v.fed_back = v.is_array && v.written && fed_back(v.name);
             v.generated = detail::is_vhdl(v.where.substr(0, v.where.rfind(':'))) &&
@@ -394,12 +395,14 @@ private:
                 note_written(*child, paths, clock);
                 note_columns(*child, paths);
                 note_flow(*child, paths, prefix);
+                note_working(*child, paths);
                 if (child->child("sentree")) note_counters(*child, paths, 0);
             } else if (tag == "contassign") {
                 read_arithmetic(*child, true);
                 note_written(*child, paths, {});
                 note_columns(*child, paths);
                 note_flow(*child, paths, prefix);
+                note_decisions(*child, paths, false, {});
                 note_reading(*child, paths);
             } else if (tag == "func" || tag == "task") {
                 read_arithmetic(*child, false);
@@ -438,6 +441,74 @@ private:
         const auto path = paths.find(name);
         return path == paths.end() ? prefix + name : path->second;
     }
+    /// Registers that their module decides with, or sets to constants other than in a reset: they
+    /// work for it, and hold nothing that was configured.
+    void note_working(const Node& block, const Paths& paths) {
+        note_decisions(block, paths, false, {});
+        if (block.child("sentree")) note_constants(block, paths, true);
+    }
+    /// @param outer  no choice has been met yet: one by a plain net may be that of a reset
+    void note_constants(const Node& node, const Paths& paths, bool outer) {
+        if (starts_with(node.tag, "assign") && node.children.size() == 2) {
+            const Node* target = first_varref(*node.children.back());
+            const auto path = target ? paths.find(target->attribute("name")) : paths.end();
+            if (path != paths.end() && may_be_constant(*node.children.front(), outer))
+                working_.insert(path->second);
+            return;
+        }
+        const bool choice = node.tag == "if" && node.children.size() > 1;
+        const bool reset = choice && outer && is_plain(*node.children[0]);
+        for (std::size_t k = 0; k < node.children.size(); ++k) {
+            bool any = false;
+            if (reset && k > 0 && sets_constants(*node.children[k], any)) continue;
+            note_constants(*node.children[k], paths, outer && !choice);
+        }
+    }
+    /// A net or its opposite.
+    static bool is_plain(const Node& condition) {
+        return condition.tag == "varref" ||
+               ((condition.tag == "not" || condition.tag == "lognot") &&
+                condition.children.size() == 1 && is_plain(*condition.children[0]));
+    }
+    static bool may_be_constant(const Node& value, bool outer) {
+        if (value.tag == "const") return true;
+        if (value.tag != "cond" || value.children.size() != 3) return false;
+        const bool reset = outer && is_plain(*value.children[0]);
+        for (std::size_t k = 1; k < 3; ++k)
+            if (!(reset && value.children[k]->tag == "const") &&
+                may_be_constant(*value.children[k], false))
+                return true;
+        return false;
+    }
+    /// What conditions, comparisons, indices and widths of shifts read.
+    /// @param target  what the value is assigned to, which may look at itself
+    void note_decisions(const Node& node, const Paths& paths, bool decides,
+                        const std::string& target) {
+        static const std::set<std::string> comparisons = {
+            "eq",  "neq", "eqcase", "neqcase", "eqwild", "neqwild", "gt",     "gts",  "lt",
+            "lts", "gte", "gtes",   "lte",     "ltes",   "lognot",  "logand", "logor"};
+        if (node.tag == "sentree") return;
+        if (node.tag == "varref") {
+            const auto path = paths.find(node.attribute("name"));
+            if (decides && path != paths.end() && node.attribute("name") != target)
+                working_.insert(path->second);
+            return;
+        }
+        const bool assigns = node.tag == "contassign" || starts_with(node.tag, "assign");
+        std::string into = target;
+        if (const Node* net =
+                assigns && !node.children.empty() ? first_varref(*node.children.back()) : nullptr)
+            into = net->attribute("name");
+        const bool first = node.tag == "if" || node.tag == "cond" || node.tag == "case";
+        const bool rest =
+            node.tag == "arraysel" || node.tag == "sel" || starts_with(node.tag, "shift");
+        for (std::size_t k = 0; k < node.children.size(); ++k)
+            note_decisions(
+                *node.children[k], paths,
+                decides || (first && k == 0) || (rest && k > 0) || comparisons.contains(node.tag),
+                into);
+    }
+
     /// Which values go into which.
     void note_flow(const Node& node, const Paths& paths, const std::string& prefix) {
         for (const auto& child : node.children) note_flow(*child, paths, prefix);
@@ -596,11 +667,12 @@ private:
         for (const auto& port : instance.children) {
             if (port->tag != "port" || port->children.empty()) continue;
             const Node& net = *port->children[0];
+            const std::string port_name = port_of(*port, *module->second);
             const auto alias =
                 net.tag == "varref" ? aliases.find(net.attribute("name")) : aliases.end();
-            if (alias != aliases.end()) inner[port->attribute("name")] = alias->second;
+            if (alias != aliases.end()) inner[port_name] = alias->second;
             if (port->attribute("direction") != "in") note_target(net, paths, {});
-            const std::string within = name + "." + port->attribute("name");
+            const std::string within = name + "." + port_name;
             data_of(net, [&](const std::string& net_name) {
                 const std::string outside = path_of(net_name, paths, prefix);
                 if (port->attribute("direction") != "in") flow_[within].insert(outside);
@@ -611,6 +683,17 @@ private:
         ++depth_;
         walk(*module->second, original, name + ".", depth, inner, {}, false);
         --depth_;
+    }
+
+    /// The port's name in the module; a connection by its place has only a number.
+    static std::string port_of(const Node& port, const Node& module) {
+        const std::string& name = port.attribute("name");
+        if (starts_with(name, "__pinNumber"))
+            for (const auto& child : module.children)
+                if (child->tag == "var" && !child->attribute("dir").empty() &&
+                    child->attribute("pinIndex") == port.attribute("portIndex"))
+                    return child->attribute("name");
+        return name;
     }
 
     /// A slice of a port of the top that goes to one copy of a loop.
@@ -776,6 +859,7 @@ private:
     std::map<std::string, std::pair<std::uint32_t, std::uint32_t>> columns_;  ///< the same
     std::map<std::string, std::string> readings_;  ///< the same, of Variable::reads
     std::set<std::string> counters_;
+    std::set<std::string> working_;                      ///< by Variable::name: Variable::working
     std::map<std::string, std::set<std::string>> flow_;  ///< by source: what it goes into
     int depth_ = 0;
     const Node* netlist_ = nullptr;

@@ -205,7 +205,55 @@ def test_idle(checks, folder):
     checks.matches(text, "# Names that may say so too:\n#   fifo_empty_n", "no clear name")
 
 
-TESTS = [test_bench, test_operand, test_two_clocks, test_folder, test_idle]
+# A serial port with registers of its own: what the frame says, a pulse when it is complete.
+SERIAL = """
+module frames (input rst, input sck, input mosi, output reg [1:0] op, output reg [3:0] where,
+               output reg done_pulse, output reg [3:0] got, output reg gain, output reg [3:0] most);
+  reg [3:0] count;
+  reg [7:0] bits;
+  always @(posedge sck or posedge rst)
+    if (rst) begin count <= 0; bits <= 0; end
+    else begin count <= count + 1; bits <= {bits[6:0], mosi}; end
+  always @(posedge sck or posedge rst)
+    if (rst) begin op <= 0; where <= 0; done_pulse <= 0; got <= 0; end
+    else if (count == 4'd5) begin op <= bits[5:4]; where <= bits[3:0]; done_pulse <= 0; end
+    else if (count == 4'd15) begin done_pulse <= op != 0; got <= bits[3:0]; end
+    else if (count == 4'd7) got <= 4'd0;
+    else done_pulse <= 1'b0;
+  always @(posedge sck or posedge rst)
+    if (rst) gain <= 1'b1;
+    else if (where == 4'd1 && count == 4'd15) gain <= bits[0];
+  always @(posedge sck) if (where == 4'd2 && count == 4'd15) most <= bits[3:0];
+endmodule
+
+module serial_core (input clk, input rst, input sck, input mosi, output reg fired);
+  wire [1:0] op;
+  wire [3:0] where, got, most;
+  wire done_pulse, gain;
+  reg [7:0] v;
+  frames port (rst, sck, mosi, op, where, done_pulse, got, gain, most);
+  always @(posedge clk)
+    if (rst) v <= 0;
+    else begin
+      v <= v + (gain ? {4'd0, most} : 8'd1) + (done_pulse ? {2'd0, op, where ^ got} : 8'd0);
+      fired <= v > 8'd99;
+    end
+endmodule
+"""
+
+
+def test_serial(checks, folder):
+    """Registers with which a serial port decodes its frames are no configuration."""
+    done, text = init(folder, {"core.v": SERIAL})
+    checks.equal(done.status, 0, f"a serial port: {done.err}")
+    if text:
+        checks.equal({m["memory"] for m in tomllib.loads(text).get("map", [])},
+                     {"port.gain", "port.most"}, "registers that hold a configuration")
+        checks.matches(text, r"decode its frames; .*\n#   port.op \(2 bits\), port.where \(4 bits\), "
+                       r"port.done_pulse \(1 bit\), port.got \(4 bits\)", "registers of the frames")
+
+
+TESTS = [test_bench, test_operand, test_two_clocks, test_folder, test_idle, test_serial]
 
 
 def main():

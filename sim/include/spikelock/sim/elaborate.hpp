@@ -48,6 +48,7 @@ struct Variable {
     bool written = false;      ///< something other than an initial block assigns to it
     bool generated = false;    ///< a net that no source names: the translation of VHDL made it
     bool counts = false;       ///< one more in every clock but in reset
+    bool working = false;      ///< its module decides with it, or sets it to constants but in reset
     bool fed_back = false;     ///< a memory: what is read out of it goes into what is written
     /// The top's port at whose edges alone it is written; empty: there is no such one.
     std::string clock;
