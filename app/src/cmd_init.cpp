@@ -196,6 +196,9 @@ struct Guess {
     std::vector<Observed> observed;
     std::string side_band;
     std::string config_write, config_address, config_data, config_read;
+    const Variable* state = nullptr;     ///< a memory of neurons' state that no name tells
+    std::uint64_t pairs = 0;             ///< neurons on each side of `synapses`
+    const Variable* synapses = nullptr;  ///< a memory that has place for all synapses
     std::string clear;
     std::string threshold;
     std::uint32_t threshold_bits = 0;
@@ -238,6 +241,7 @@ public:
         timestep();
         side_band();
         handshakes();
+        unnamed_memories();
         what_is_missing();
         return std::move(g_);
     }
@@ -694,6 +698,43 @@ private:
         }
     }
 
+    /// Memories that no name tells, by their sizes: one that is fed back, with a word for each
+    /// neuron, and one with a few bits for each pair of neurons.
+    void unnamed_memories() {
+        std::uint64_t n = g_.neurons;
+        // Without a number of neurons, what the address of a spike can tell apart.
+        for (const Observed& o : g_.observed)
+            for (const Variable& v : d_.ports)
+                if (n == 0 && o.field == "spike" && v.name == o.index && v.bits > 1 && v.bits < 16)
+                    n = std::uint64_t{1} << v.bits;
+        const auto queue = [](const Variable& v) {
+            return has(words_of(v.name), {"fifo", "queue", "buffer", "buf"});
+        };
+        const Variable* only = nullptr;
+        std::size_t count = 0;
+        for (const Variable& v : d_.signals) {
+            if (!v.is_array || v.copies != 1 || v.words < 2 || !v.fed_back || v.bits < 4) continue;
+            ++count;
+            only = &v;
+            if (v.words == n && !g_.state && !queue(v)) g_.state = &v;
+        }
+        if (!g_.state && n < 2 && count == 1 && !queue(*only)) g_.state = only;
+        if (g_.state && n < 2) n = g_.state->words;
+        for (const Variable& v : d_.signals) {
+            const std::uint64_t bits = std::uint64_t{v.bits} * v.words;
+            if (n < 2 || !v.is_array || v.copies != 1 || &v == g_.state || bits % (n * n) != 0 ||
+                bits / (n * n) > 32 || (v.bits % (bits / (n * n))) != 0 || queue(v))
+                continue;
+            const bool known = std::any_of(g_.maps.begin(), g_.maps.end(),
+                                           [&](const Mapped& m) { return m.memory == v.name; });
+            if (!known && !g_.synapses) {
+                g_.synapses = &v;
+                g_.pairs = n;
+            }
+        }
+        if (seen("v")) g_.state = nullptr;
+    }
+
     /// Memories that nothing in the core writes hold the network: they are loaded.
     void maps() {
         serial_registers();
@@ -917,7 +958,9 @@ private:
             g_.unknown.emplace_back("how a timestep begins and ends ([timestep])");
         }
         if (!seen("spike")) g_.unknown.emplace_back("where spikes are seen ([[observe]] spike)");
-        if (!seen("v")) g_.unknown.emplace_back("where potentials are seen ([[observe]] v)");
+        if (!seen("v"))
+            g_.unknown.push_back("where potentials are seen ([[observe]] v)" +
+                                 (g_.state ? "; perhaps in " + g_.state->name : std::string()));
         if (g_.inputs.empty() && g_.side_band.empty())
             g_.unknown.emplace_back("how input enters ([[input]] or [[side_band]])");
         for (const Input& input : g_.inputs)
@@ -959,6 +1002,47 @@ std::string toml_list(const std::vector<std::string>& items) {
     std::string out = "[";
     for (const std::string& item : items) out += (out.size() > 1 ? ", " : "") + quoted(item);
     return out + "]";
+}
+
+/// Entries for memories that sizes alone tell, as comments.
+std::string memory_skeletons(const Guess& g) {
+    std::string out;
+    if (g.state) {
+        const std::string name = g.state->name;
+        out += fmt::format(
+            "\n# {} ({} words of {} bits)\n# is read, changed and written back: the neurons' "
+            "state, "
+            "perhaps with their parameters. FILL_IN_...: the bits of each.\n"
+            "# [[observe]]\n# field = \"v\"\n"
+            "# value = \"{}[i][FILL_IN_high:FILL_IN_low]\"\n#\n"
+            "# [[map]]\n# array = \"neuron\"\n# memory = \"{}\"\n# word = \"n\"\n"
+            "# lsb = \"FILL_IN_low\"\n# width = FILL_IN_bits\n"
+            "# value = \"threshold\"  # and one entry each for v_init, leak, ...\n",
+            name, g.state->words, g.state->bits, name, name);
+    }
+    if (g.synapses) {
+        const sim::Variable& v = *g.synapses;
+        const std::uint64_t width = std::uint64_t{v.bits} * v.words / (g.pairs * g.pairs);
+        const std::uint64_t each = v.bits / width;
+        const std::uint64_t row = g.pairs / std::max<std::uint64_t>(each, 1);
+        out += fmt::format(
+            "\n# {} ({} words of {} bits)\n# has {} bit{} for each of {} x {} pairs: synapses?\n"
+            "# [[map]]\n# array = \"dense\"\n# memory = \"{}\"\n",
+            v.name, v.words, v.bits, width, width == 1 ? "" : "s", g.pairs, g.pairs, v.name);
+        out += "# word = " +
+               quoted(row <= 1    ? "pre"
+                      : each == 1 ? fmt::format("{}*pre + post", row)
+                                  : fmt::format("{}*pre + post/{}", row, each)) +
+               "\n";
+        if (each > 1)
+            out += "# lsb = " +
+                   quoted(row <= 1 ? fmt::format("{}*post", width)
+                                   : fmt::format("{}*(post%{})", width, each)) +
+                   "\n";
+        out +=
+            fmt::format("# width = {}\n# value = \"weight\"\n# when = \"pre < n_axons\"\n", width);
+    }
+    return out;
 }
 
 std::string seen_from(const std::string& folder, const std::string& path) {
@@ -1186,7 +1270,8 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
             "[[observe]]\nfield = \"spike\"\nvalue = \"FILL_IN_spike\"\n";
     const bool potentials = std::any_of(g.observed.begin(), g.observed.end(),
                                         [](const Observed& o) { return o.field == "v"; });
-    if (!potentials)
+    out += memory_skeletons(g);
+    if (!potentials && !g.state)
         out +=
             "\n# [[observe]]\n# field = \"v\"\n# value = \"FILL_IN_v\"  # e.g. v_o[16*i +: 16], "
             "or u_state.v_q[i] for a memory\n";

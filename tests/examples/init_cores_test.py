@@ -253,7 +253,48 @@ def test_serial(checks, folder):
                        r"port.done_pulse \(1 bit\), port.got \(4 bits\)", "registers of the frames")
 
 
-TESTS = [test_bench, test_operand, test_two_clocks, test_folder, test_idle, test_serial]
+# State and thresholds in one word of a memory, weights in another.
+MEMORIES = """
+module one_memory (input clk, input we, input [7:0] at, input [31:0] data, output reg [31:0] out);
+  reg [31:0] kept [0:WORDS-1];
+  parameter WORDS = 16;
+  always @(posedge clk) begin out <= kept[at]; if (we) kept[at] <= data; end
+endmodule
+
+module memory_core (input clk, input rst, input go, input ev_valid, input [3:0] ev_id, input load,
+                    output ended, output spike_valid, output [3:0] spike_id);
+  reg [3:0] n, source;
+  reg write;
+  wire [31:0] state, row;
+  wire [3:0] weight = row >> {n[2:0], 2'b00};
+  wire [11:0] sum = state[11:0] + {8'd0, weight};
+  wire fires = sum >= state[23:12];
+  one_memory #(.WORDS(16)) bodies (clk, write, {4'd0, n},
+                                   {state[31:12], fires ? 12'd0 : sum}, state);
+  one_memory #(.WORDS(32)) rows (clk, load, {3'd0, source, n[3]}, {28'd0, ev_id}, row);
+  assign spike_valid = fires && write;
+  assign spike_id = n;
+  assign ended = &n && write;
+  always @(posedge clk)
+    if (rst) begin n <= 0; write <= 0; source <= 0; end
+    else begin write <= !write; if (write) n <= n + 1; if (ev_valid) source <= ev_id; end
+endmodule
+"""
+
+
+def test_memories(checks, folder):
+    """State and synapses in memories that only their sizes tell."""
+    done, text = init(folder, {"core.v": MEMORIES})
+    checks.equal(done.status, 0, f"memories: {done.err}")
+    checks.matches(text, r'# field = "v"\n# value = "bodies.kept\[i\]\[FILL_IN_high:FILL_IN_low\]"',
+                   "where the potentials may be")
+    checks.matches(text, r'# array = "neuron"\n# memory = "bodies.kept"\n# word = "n"', "parameters")
+    checks.matches(text, r'# array = "dense"\n# memory = "rows.kept"\n# word = "2\*pre \+ post/8"\n'
+                   r'# lsb = "4\*\(post%8\)"\n# width = 4', "synapses")
+
+
+TESTS = [test_bench, test_operand, test_two_clocks, test_folder, test_idle, test_serial,
+         test_memories]
 
 
 def main():
