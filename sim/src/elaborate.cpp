@@ -294,6 +294,40 @@ private:
         std::string indices;  ///< which ones, to count copies
     };
 
+    /// Genvars, which nothing reads once loops are unrolled, and what loops in procedures count
+    /// with: the built core has neither.
+    void find_loop_variables(const Node& scope) {
+        std::set<std::string> read;
+        std::set<std::string> counted;
+        note_uses(scope, read, counted);
+        loop_variables_ = std::move(counted);
+        for (const auto& child : scope.children)
+            if (child->tag == "var" && child->attribute("vartype") == "integer" &&
+                !read.contains(child->attribute("name")))
+                loop_variables_.insert(child->attribute("name"));
+    }
+    static void note_uses(const Node& node, std::set<std::string>& read,
+                          std::set<std::string>& counted) {
+        if (node.tag == "varref") read.insert(node.attribute("name"));
+        if (node.tag == "while" && node.children.size() > 1) {
+            std::set<std::string> tested;
+            std::set<std::string> changed;
+            // What comes before the condition, the condition, the body, the step.
+            note_uses(*node.children[node.children.size() > 2 ? 1 : 0], tested, changed);
+            for (const auto& child : node.children) note_targets(*child, changed);
+            for (const std::string& name : tested)
+                if (changed.contains(name)) counted.insert(name);
+        }
+        for (const auto& child : node.children) note_uses(*child, read, counted);
+    }
+
+    static void note_targets(const Node& node, std::set<std::string>& changed) {
+        if (starts_with(node.tag, "assign") && !node.children.empty())
+            if (const Node* net = first_varref(*node.children.back()))
+                changed.insert(net->attribute("name"));
+        for (const auto& child : node.children) note_targets(*child, changed);
+    }
+
     /// A variable, once for all copies that a loop makes of it.
     void add_variable(const Node& node, const std::string& module, const std::string& prefix,
                       bool top) {
@@ -311,6 +345,12 @@ private:
         if (const Node* value = node.child("const")) v.value = value->attribute("name");
         v.direction = node.attribute("dir");
         const bool direct = top && prefix.empty();
+        if (node.attribute("vartype") != "logic" && v.direction.empty() &&
+            node.attribute("param") != "true" && node.attribute("localparam") != "true" &&
+            loop_variables_.contains(raw)) {
+            design_.loop_variables.push_back(v.name);
+            return;
+        }
         if (node.attribute("param") == "true") {
             v.kind = Variable::Kind::Parameter;
         } else if (node.attribute("localparam") == "true") {
@@ -356,6 +396,8 @@ private:
               const Aliases& outer, const Paths& outer_paths, bool top) {
         Aliases aliases = outer;
         Paths paths = outer_paths;
+        std::set<std::string> around = loop_variables_;
+        find_loop_variables(node);
         for (const auto& child : node.children)
             if (child->tag == "var")
                 paths[child->attribute("name")] =
@@ -408,6 +450,7 @@ private:
                 read_arithmetic(*child, false);
             }
         }
+        loop_variables_ = std::move(around);
     }
 
     /// Assignments: the target is the last operand.
@@ -858,6 +901,7 @@ private:
     std::map<std::string, std::set<std::string>> written_;  ///< by Variable::name: Variable::clock
     std::map<std::string, std::pair<std::uint32_t, std::uint32_t>> columns_;  ///< the same
     std::map<std::string, std::string> readings_;  ///< the same, of Variable::reads
+    std::set<std::string> loop_variables_;         ///< of the scope that is being read
     std::set<std::string> counters_;
     std::set<std::string> working_;                      ///< by Variable::name: Variable::working
     std::map<std::string, std::set<std::string>> flow_;  ///< by source: what it goes into

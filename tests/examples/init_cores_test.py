@@ -293,8 +293,58 @@ def test_memories(checks, folder):
                    r'# lsb = "4\*\(post%8\)"\n# width = 4', "synapses")
 
 
+LOOPS = """
+module loops (input clk, input [7:0] in, output reg [7:0] spikes);
+  genvar g;
+  integer k, total;
+  reg [7:0] v [0:7];
+  generate for (g = 0; g < 8; g = g + 1) begin : each
+    always @(posedge clk) spikes[g] <= v[g] > 8'd99;
+  end endgenerate
+  always @(posedge clk) begin
+    total <= total + 1;
+    for (k = 0; k < 8; k = k + 1) v[k] <= v[k] + in;
+  end
+endmodule
+"""
+
+
+def test_loops(checks, folder):
+    """Variables of loops are no signals: not listed, and refused in words."""
+    done, text = init(folder, {"core.v": LOOPS})
+    checks.equal(done.status, 0, f"loops: {done.err}")
+    manifest = folder / "cosim.toml"
+    manifest.write_text('clock = "clk"\n[core]\ntop = "loops"\nsources = ["core.v"]\n[timestep]\n'
+                        'kind = "clocked"\nclocks = 1\n[[observe]]\nfield = "spike"\n'
+                        'value = "spikes[i]"\n[[observe]]\nfield = "v"\nvalue = "g"\n')
+    done = tool.run("signals", manifest, "--json")
+    names = {s["name"] for s in done.json()["signals"]}
+    checks.that("total" in names and "v" in names, f"registers are listed: {names}")
+    checks.that(not names & {"g", "k"}, f"variables of loops are not: {names}")
+    for name in ("g", "k"):
+        manifest.write_text(re.sub(r'value = "[gk]"', f'value = "{name}"', manifest.read_text()))
+        done = tool.run("check", manifest)
+        checks.equal(done.status, 2, f"observing {name}")
+        checks.matches(done.err, f"'{name}' is the variable of a loop, which the built core does",
+                       f"observing {name}")
+
+
+def test_open_names(checks, folder):
+    """As many names to be filled in are listed as are counted."""
+    (folder / "core.v").write_text(LOOPS)
+    manifest = folder / "cosim.toml"
+    manifest.write_text('clock = "clk"\n[core]\ntop = "loops"\nsources = ["core.v"]\n[timestep]\n'
+                        'kind = "clocked"\nclocks = 1\n'
+                        '[[observe]]\nfield = "spike"\nvalue = "spikes[i]"\n' +
+                        "".join(f'[[startup]]\nset = "FILL_IN_{k}"\nvalue = 1\n'
+                                for k in range(9)))
+    done = tool.run("check", manifest)
+    checks.matches(done.err, r"9 names are still to be filled in: .*FILL_IN_7 \(line \d+\) and 1 more",
+                   "nine names")
+
+
 TESTS = [test_bench, test_operand, test_two_clocks, test_folder, test_idle, test_serial,
-         test_memories]
+         test_memories, test_loops, test_open_names]
 
 
 def main():

@@ -101,6 +101,7 @@ struct Design {
     std::vector<Variable> ports;          ///< of the top, in order
     std::vector<Variable> parameters;     ///< of the top, local ones too
     std::vector<Variable> signals;        ///< inside, memories too, in order of the hierarchy
+    std::vector<std::string> loop_variables;  ///< names of genvars and the like, in no list above
     std::vector<Instance> instances;
     std::vector<GenerateLoop> loops;
     std::map<std::string, ClockUse> clock_uses;  ///< by port
