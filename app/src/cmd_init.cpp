@@ -358,7 +358,7 @@ private:
     void size() {
         for (const Variable& v : d_.ports)
             if (v.direction == "output" && is_spike(stem_of(v.name)) && v.bits * v.words > 1 &&
-                !has(words_of(v.name), {"neuron", "id", "idx", "index"}))
+                !is_packet(v) && !has(words_of(v.name), {"neuron", "id", "idx", "index"}))
                 g_.neurons = v.is_array ? v.words : v.bits;
         if (g_.neurons == 0 && !d_.slices.empty()) g_.neurons = d_.slices.front().count;
         if (g_.neurons > 1) g_.parallel = true;
@@ -428,12 +428,18 @@ private:
         }
     }
 
+    /// A word of several fields.
+    static bool is_packet(const Variable& v) {
+        return has(words_of(v.name), {"packet", "pkt", "flit"});
+    }
+
     void streams() {
         for (const Variable& v : d_.ports) {
             if (v.direction != "output" || v.bits != 1 || !is_free(v)) continue;
             const auto prefix = before(stem_of(v.name), kValid);
             if (!prefix) continue;
             const Variable* index = nullptr;
+            const Variable* packet = nullptr;
             const Variable* ready = nullptr;
             std::vector<std::pair<std::string, const Variable*>> fields;
             for (const Variable& other : d_.ports) {
@@ -444,11 +450,15 @@ private:
                 if (other.direction != "output") continue;
                 if (has(rest, {"neuron", "id", "idx", "index", "addr", "address", "nid"}))
                     index = &other;
+                else if (is_packet(other) && other.bits > 1)
+                    packet = &other;
                 else if (const std::string field = field_of(rest); !field.empty())
                     fields.emplace_back(field, &other);
                 else if (has(rest, {"drive", "input", "current"}))
                     fields.emplace_back("i_syn", &other);
             }
+            const bool packed = !index && packet;
+            if (packed) index = packet;
             if (!index) continue;
             const bool spikes =
                 fields.empty() && has(*prefix, {"spk", "spike", "spikes", "fire", "aer", "event",
@@ -457,13 +467,21 @@ private:
             take(&v);
             take(index);
             take(ready);
+            if (packed)
+                g_.unknown.push_back(fmt::format(
+                    "which of the {} bits of {} are the neuron ([[observe]] index), if they are "
+                    "not all",
+                    index->bits, index->name));
             if (spikes && !seen("spike"))
-                g_.observed.push_back({"spike",
-                                       {},
-                                       v.name,
-                                       index->name,
-                                       ready ? ready->name : "",
-                                       "a stream: valid and the neuron's number, by their names"});
+                g_.observed.push_back(
+                    {"spike",
+                     {},
+                     v.name,
+                     index->name,
+                     ready ? ready->name : "",
+                     packed ? "a stream: valid and a packet, by their names; the index is the "
+                              "packet's bits that name the\n# neuron, or an inner signal"
+                            : "a stream: valid and the neuron's number, by their names"});
             for (const auto& [field, from] : fields)
                 if (!seen(field))
                     g_.observed.push_back(
@@ -474,6 +492,30 @@ private:
     bool seen(const std::string& field) const {
         return std::any_of(g_.observed.begin(), g_.observed.end(),
                            [&](const Observed& o) { return o.field == field; });
+    }
+
+    /// Events as a word that is called as its valid: packet and packet_valid.
+    void packet_input() {
+        std::vector<std::pair<const Variable*, const Variable*>> found;
+        std::string names;
+        for (const Variable& v : d_.ports) {
+            if (v.direction != "input" || v.bits != 1 || !is_free(v)) continue;
+            const auto prefix = before(stem_of(v.name), kValid);
+            for (const Variable& other : d_.ports)
+                if (prefix && !prefix->empty() && other.direction == "input" && other.bits > 1 &&
+                    !other.is_array && is_free(other) &&
+                    (stem_of(other.name) == *prefix || words_of(other.name) == *prefix)) {
+                    found.emplace_back(&v, &other);
+                    names += (names.empty() ? "" : ", ") + v.name + " with " + other.name;
+                }
+        }
+        if (found.size() > 1)
+            g_.unknown.push_back("which of these is the input of events: " + names);
+        if (found.size() != 1) return;
+        g_.inputs.push_back({take(found[0].first), {}, take(found[0].second)});
+        g_.unknown.push_back(fmt::format(
+            "which of the {} bits of {} are the axon ([[input]] encode), if they are not all",
+            found[0].second->bits, found[0].second->name));
     }
 
     void input_events() {
@@ -496,6 +538,7 @@ private:
             take(&v);
             g_.inputs.push_back({v.name, take(ready), take(address)});
         }
+        if (g_.inputs.empty()) packet_input();
     }
 
     /// A port that shows all neurons at once, as an expression for neuron i.
@@ -517,7 +560,7 @@ private:
                     g_.parallel = true;
                 }
         for (const Variable& v : d_.ports) {
-            if (v.direction != "output" || !is_free(v)) continue;
+            if (v.direction != "output" || !is_free(v) || is_packet(v)) continue;
             const Words words = stem_of(v.name);
             if (is_spike(words) && !seen("spike")) {
                 if (const std::string value = per_neuron(v, 1);
@@ -1011,8 +1054,7 @@ std::string memory_skeletons(const Guess& g) {
         const std::string name = g.state->name;
         out += fmt::format(
             "\n# {} ({} words of {} bits)\n# is read, changed and written back: the neurons' "
-            "state, "
-            "perhaps with their parameters. FILL_IN_...: the bits of each.\n"
+            "state,\n# perhaps with their parameters. FILL_IN_...: the bits of each.\n"
             "# [[observe]]\n# field = \"v\"\n"
             "# value = \"{}[i][FILL_IN_high:FILL_IN_low]\"\n#\n"
             "# [[map]]\n# array = \"neuron\"\n# memory = \"{}\"\n# word = \"n\"\n"

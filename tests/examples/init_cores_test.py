@@ -249,8 +249,10 @@ def test_serial(checks, folder):
     if text:
         checks.equal({m["memory"] for m in tomllib.loads(text).get("map", [])},
                      {"port.gain", "port.most"}, "registers that hold a configuration")
-        checks.matches(text, r"decode its frames; .*\n#   port.op \(2 bits\), port.where \(4 bits\), "
-                       r"port.done_pulse \(1 bit\), port.got \(4 bits\)", "registers of the frames")
+        checks.matches(text, r"decode its frames; .*\n#   port.op \(2 bits\), "
+                       r"port.where \(4 bits\), "
+                       r"port.done_pulse \(1 bit\), port.got \(4 bits\)",
+                       "registers of the frames")
 
 
 # State and thresholds in one word of a memory, weights in another.
@@ -286,11 +288,12 @@ def test_memories(checks, folder):
     """State and synapses in memories that only their sizes tell."""
     done, text = init(folder, {"core.v": MEMORIES})
     checks.equal(done.status, 0, f"memories: {done.err}")
-    checks.matches(text, r'# field = "v"\n# value = "bodies.kept\[i\]\[FILL_IN_high:FILL_IN_low\]"',
+    checks.matches(text, r'# field = "v"\n# value = "bodies.kept\[i\]\[FILL_IN_high:',
                    "where the potentials may be")
-    checks.matches(text, r'# array = "neuron"\n# memory = "bodies.kept"\n# word = "n"', "parameters")
-    checks.matches(text, r'# array = "dense"\n# memory = "rows.kept"\n# word = "2\*pre \+ post/8"\n'
-                   r'# lsb = "4\*\(post%8\)"\n# width = 4', "synapses")
+    checks.matches(text, r'# array = "neuron"\n# memory = "bodies.kept"\n# word = "n"',
+                   "parameters")
+    checks.matches(text, r'# array = "dense"\n# memory = "rows.kept"\n'
+                   r'# word = "2\*pre \+ post/8"\n# lsb = "4\*\(post%8\)"\n# width = 4', "synapses")
 
 
 LOOPS = """
@@ -339,12 +342,48 @@ def test_open_names(checks, folder):
                         "".join(f'[[startup]]\nset = "FILL_IN_{k}"\nvalue = 1\n'
                                 for k in range(9)))
     done = tool.run("check", manifest)
-    checks.matches(done.err, r"9 names are still to be filled in: .*FILL_IN_7 \(line \d+\) and 1 more",
-                   "nine names")
+    checks.matches(done.err, r"9 names are still .*FILL_IN_7 \(line \d+\) and 1 more", "nine names")
+
+
+PACKETS = """
+module packet_core (input clk, input rst, input tick, input packet_valid, input [5:0] packet,
+                    output reg ready_again, output reg spike_valid, output [11:0] spike_packet);
+  parameter NUM_NEURONS = 8;
+  reg [7:0] potential [0:NUM_NEURONS-1];
+  reg [2:0] n;
+  reg [5:0] held;
+  wire [7:0] sum = potential[n] + {2'd0, held};
+  assign spike_packet = {9'd5, n};
+  always @(posedge clk)
+    if (rst) begin n <= 0; held <= 0; spike_valid <= 0; ready_again <= 0; end
+    else begin
+      if (packet_valid) held <= packet;
+      n <= tick ? 3'd0 : n + 3'd1;
+      potential[n] <= sum;
+      spike_valid <= sum > 8'd99;
+      ready_again <= &n;
+    end
+endmodule
+"""
+
+
+def test_packets(checks, folder):
+    """A packet beside its valid is a stream, not a bit for each neuron."""
+    done, text = init(folder, {"core.v": PACKETS})
+    checks.equal(done.status, 0, f"packets: {done.err}")
+    if not text:
+        return
+    manifest = tomllib.loads(text)
+    spikes = [o for o in manifest["observe"] if o["field"] == "spike"]
+    checks.equal(spikes, [{"field": "spike", "valid": "spike_valid", "index": "spike_packet"}],
+                 "spikes in packets")
+    checks.equal(manifest.get("input"),
+                 [{"valid": "packet_valid", "ready": "1", "address": "packet"}], "input in packets")
+    checks.matches(text, "which of the 12 bits of spike_packet", "what the packet holds is open")
 
 
 TESTS = [test_bench, test_operand, test_two_clocks, test_folder, test_idle, test_serial,
-         test_memories, test_loops, test_open_names]
+         test_memories, test_loops, test_open_names, test_packets]
 
 
 def main():
