@@ -48,6 +48,7 @@ Status all_filled_in(const std::string& path) {
                                  line.substr(at, end - at), number);
     }
     if (count == 0) return {};
+    if (count > 8) found += fmt::format(" and {} more", count - 8);
     return Error{
         Errc::BadConfig,
         fmt::format("{} to be filled in: {}; 'spikelock signals' lists what there is",

@@ -178,6 +178,8 @@ struct Mapped {
 struct Guess {
     std::string clock;
     std::string clock_why;
+    std::vector<std::string> extra_clocks;  ///< named as such
+    std::vector<std::string> maybe_clocks;  ///< inputs whose edges are waited for
     std::string reset;
     bool reset_low = true;
     std::string reset_why;
@@ -194,14 +196,20 @@ struct Guess {
     std::vector<Observed> observed;
     std::string side_band;
     std::string config_write, config_address, config_data, config_read;
+    const Variable* state = nullptr;     ///< a memory of neurons' state that no name tells
+    std::uint64_t pairs = 0;             ///< neurons on each side of `synapses`
+    const Variable* synapses = nullptr;  ///< a memory that has place for all synapses
     std::string clear;
     std::string threshold;
     std::uint32_t threshold_bits = 0;
     std::vector<Mapped> maps;
+    std::vector<std::string> working;  ///< registers of a serial port that serve its frames
     std::set<std::string> used;        ///< ports that have a role
     std::string serial_clock;          ///< of a serial configuration port
     std::string tick_hint;             ///< what speaks for a tick by an address
     std::vector<std::string> quiet;    ///< of events by handshake: what does not change when idle
+    std::string empty_queue;           ///< of events by handshake: what names say is idle
+    std::vector<std::string> perhaps_empty;
     std::vector<std::string> unknown;  ///< what could not be guessed, one sentence each
 };
 
@@ -222,6 +230,7 @@ public:
         clock_and_reset();
         size();
         serial();
+        other_clocks();
         config();
         streams();
         input_events();
@@ -232,6 +241,7 @@ public:
         timestep();
         side_band();
         handshakes();
+        unnamed_memories();
         what_is_missing();
         return std::move(g_);
     }
@@ -252,17 +262,52 @@ private:
         return v->name;
     }
 
-    void clock_and_reset() {
-        std::uint32_t most = 0;
+    /// Clocked blocks that wait for an edge of it, not counting asynchronous resets.
+    std::uint32_t edges_of(const std::string& port) const {
+        const auto use = d_.clock_uses.find(port);
+        return use == d_.clock_uses.end() ? 0
+                                          : use->second.posedge_first + use->second.negedge_first;
+    }
+    /// Bits of memories of state that only an edge of it changes.
+    std::uint64_t state_of(const std::string& port) const {
+        std::uint64_t bits = 0;
+        for (const Variable& v : d_.signals)
+            if (v.fed_back && v.clock == port) bits += std::uint64_t{v.bits} * v.words * v.copies;
+        return bits;
+    }
+    /// What clocks registers beside the main clock and a serial port's.
+    void other_clocks() {
         for (const Variable& v : d_.ports) {
-            const auto use = d_.clock_uses.find(v.name);
-            if (v.bits != 1 || use == d_.clock_uses.end()) continue;
-            const std::uint32_t blocks = use->second.posedge_first + use->second.negedge_first;
-            if (blocks <= most) continue;
-            most = blocks;
+            if (v.direction != "input" || v.bits != 1 || !is_free(v) || edges_of(v.name) == 0)
+                continue;
+            const sim::ClockUse& use = d_.clock_uses.at(v.name);
+            if (use.async_low + use.async_high > 0) continue;
+            const bool named = has(words_of(v.name), {"clk", "clock", "ck"});
+            if (named) take(&v);
+            (named ? g_.extra_clocks : g_.maybe_clocks).push_back(v.name);
+            g_.unknown.push_back(
+                fmt::format("how fast clock {} is: {} clocked blocks wait for it ([[extra_clock]])",
+                            v.name, edges_of(v.name)));
+        }
+    }
+    void clock_and_reset() {
+        std::pair<std::uint64_t, std::uint32_t> most = {0, 0};
+        const auto [serial, data] = serial_port();
+        const bool is_serial = serial && data;
+        for (const Variable& v : d_.ports) {
+            const std::uint32_t blocks = v.bits == 1 ? edges_of(v.name) : 0;
+            const std::pair<std::uint64_t, std::uint32_t> use = {state_of(v.name), blocks};
+            if (blocks == 0 || use <= most || (is_serial && &v == serial)) continue;
+            most = use;
             g_.clock = v.name;
             g_.clock_why = fmt::format("its edge is waited for in {} of {} clocked blocks", blocks,
                                        d_.clocked_blocks);
+            if (blocks * 2 < d_.clocked_blocks && use.first > 0)
+                g_.clock_why += fmt::format(", with which {} bits of state change", use.first);
+        }
+        if (g_.clock.empty() && is_serial && edges_of(serial->name) > 0) {
+            g_.clock = serial->name;
+            g_.clock_why = "nothing else has an edge that is waited for";
         }
         if (g_.clock.empty()) {
             g_.clock = take(
@@ -313,7 +358,7 @@ private:
     void size() {
         for (const Variable& v : d_.ports)
             if (v.direction == "output" && is_spike(stem_of(v.name)) && v.bits * v.words > 1 &&
-                !has(words_of(v.name), {"neuron", "id", "idx", "index"}))
+                !is_packet(v) && !has(words_of(v.name), {"neuron", "id", "idx", "index"}))
                 g_.neurons = v.is_array ? v.words : v.bits;
         if (g_.neurons == 0 && !d_.slices.empty()) g_.neurons = d_.slices.front().count;
         if (g_.neurons > 1) g_.parallel = true;
@@ -331,14 +376,21 @@ private:
                 g_.neurons = v.words;
     }
 
+    /// Clock and data of a serial configuration port.
+    std::pair<const Variable*, const Variable*> serial_port() const {
+        return {
+            port("input", true,
+                 [](const Words& w) {
+                     return has(w, {"sck", "sclk"}) ||
+                            (has(w, {"spi"}) && has(w, {"clk", "clock"}));
+                 }),
+            port("input", true, [](const Words& w) { return has(w, {"mosi", "sdi", "sdata"}); })};
+    }
+
     /// Configuration bit by bit is more than a manifest's entry can say; what it writes can be
     /// written through the back door.
     void serial() {
-        const Variable* clock = port("input", true, [](const Words& w) {
-            return has(w, {"sck", "sclk"}) || (has(w, {"spi"}) && has(w, {"clk", "clock"}));
-        });
-        const Variable* data =
-            port("input", true, [](const Words& w) { return has(w, {"mosi", "sdi", "sdata"}); });
+        const auto [clock, data] = serial_port();
         if (!clock || !data) return;
         g_.serial_clock = take(clock);
         take(data);
@@ -376,12 +428,18 @@ private:
         }
     }
 
+    /// A word of several fields.
+    static bool is_packet(const Variable& v) {
+        return has(words_of(v.name), {"packet", "pkt", "flit"});
+    }
+
     void streams() {
         for (const Variable& v : d_.ports) {
             if (v.direction != "output" || v.bits != 1 || !is_free(v)) continue;
             const auto prefix = before(stem_of(v.name), kValid);
             if (!prefix) continue;
             const Variable* index = nullptr;
+            const Variable* packet = nullptr;
             const Variable* ready = nullptr;
             std::vector<std::pair<std::string, const Variable*>> fields;
             for (const Variable& other : d_.ports) {
@@ -392,11 +450,15 @@ private:
                 if (other.direction != "output") continue;
                 if (has(rest, {"neuron", "id", "idx", "index", "addr", "address", "nid"}))
                     index = &other;
+                else if (is_packet(other) && other.bits > 1)
+                    packet = &other;
                 else if (const std::string field = field_of(rest); !field.empty())
                     fields.emplace_back(field, &other);
                 else if (has(rest, {"drive", "input", "current"}))
                     fields.emplace_back("i_syn", &other);
             }
+            const bool packed = !index && packet;
+            if (packed) index = packet;
             if (!index) continue;
             const bool spikes =
                 fields.empty() && has(*prefix, {"spk", "spike", "spikes", "fire", "aer", "event",
@@ -405,13 +467,21 @@ private:
             take(&v);
             take(index);
             take(ready);
+            if (packed)
+                g_.unknown.push_back(fmt::format(
+                    "which of the {} bits of {} are the neuron ([[observe]] index), if they are "
+                    "not all",
+                    index->bits, index->name));
             if (spikes && !seen("spike"))
-                g_.observed.push_back({"spike",
-                                       {},
-                                       v.name,
-                                       index->name,
-                                       ready ? ready->name : "",
-                                       "a stream: valid and the neuron's number, by their names"});
+                g_.observed.push_back(
+                    {"spike",
+                     {},
+                     v.name,
+                     index->name,
+                     ready ? ready->name : "",
+                     packed ? "a stream: valid and a packet, by their names; the index is the "
+                              "packet's bits that name the\n# neuron, or an inner signal"
+                            : "a stream: valid and the neuron's number, by their names"});
             for (const auto& [field, from] : fields)
                 if (!seen(field))
                     g_.observed.push_back(
@@ -422,6 +492,30 @@ private:
     bool seen(const std::string& field) const {
         return std::any_of(g_.observed.begin(), g_.observed.end(),
                            [&](const Observed& o) { return o.field == field; });
+    }
+
+    /// Events as a word that is called as its valid: packet and packet_valid.
+    void packet_input() {
+        std::vector<std::pair<const Variable*, const Variable*>> found;
+        std::string names;
+        for (const Variable& v : d_.ports) {
+            if (v.direction != "input" || v.bits != 1 || !is_free(v)) continue;
+            const auto prefix = before(stem_of(v.name), kValid);
+            for (const Variable& other : d_.ports)
+                if (prefix && !prefix->empty() && other.direction == "input" && other.bits > 1 &&
+                    !other.is_array && is_free(other) &&
+                    (stem_of(other.name) == *prefix || words_of(other.name) == *prefix)) {
+                    found.emplace_back(&v, &other);
+                    names += (names.empty() ? "" : ", ") + v.name + " with " + other.name;
+                }
+        }
+        if (found.size() > 1)
+            g_.unknown.push_back("which of these is the input of events: " + names);
+        if (found.size() != 1) return;
+        g_.inputs.push_back({take(found[0].first), {}, take(found[0].second)});
+        g_.unknown.push_back(fmt::format(
+            "which of the {} bits of {} are the axon ([[input]] encode), if they are not all",
+            found[0].second->bits, found[0].second->name));
     }
 
     void input_events() {
@@ -444,6 +538,7 @@ private:
             take(&v);
             g_.inputs.push_back({v.name, take(ready), take(address)});
         }
+        if (g_.inputs.empty()) packet_input();
     }
 
     /// A port that shows all neurons at once, as an expression for neuron i.
@@ -465,7 +560,7 @@ private:
                     g_.parallel = true;
                 }
         for (const Variable& v : d_.ports) {
-            if (v.direction != "output" || !is_free(v)) continue;
+            if (v.direction != "output" || !is_free(v) || is_packet(v)) continue;
             const Words words = stem_of(v.name);
             if (is_spike(words) && !seen("spike")) {
                 if (const std::string value = per_neuron(v, 1);
@@ -628,6 +723,11 @@ private:
                 continue;
             const std::string last = last_part(v.name);
             const bool leak = has(stem_of(last), {"leak"}) && v.bits > 1;
+            if (v.working && !leak) {
+                g_.working.push_back(
+                    fmt::format("{} ({} bit{})", v.name, v.bits, v.bits == 1 ? "" : "s"));
+                continue;
+            }
             g_.maps.push_back({v.name,
                                "global",
                                {},
@@ -639,6 +739,43 @@ private:
                                {}});
             if (!leak) g_.unknown.push_back("what " + v.name + " must be ([[map]])");
         }
+    }
+
+    /// Memories that no name tells, by their sizes: one that is fed back, with a word for each
+    /// neuron, and one with a few bits for each pair of neurons.
+    void unnamed_memories() {
+        std::uint64_t n = g_.neurons;
+        // Without a number of neurons, what the address of a spike can tell apart.
+        for (const Observed& o : g_.observed)
+            for (const Variable& v : d_.ports)
+                if (n == 0 && o.field == "spike" && v.name == o.index && v.bits > 1 && v.bits < 16)
+                    n = std::uint64_t{1} << v.bits;
+        const auto queue = [](const Variable& v) {
+            return has(words_of(v.name), {"fifo", "queue", "buffer", "buf"});
+        };
+        const Variable* only = nullptr;
+        std::size_t count = 0;
+        for (const Variable& v : d_.signals) {
+            if (!v.is_array || v.copies != 1 || v.words < 2 || !v.fed_back || v.bits < 4) continue;
+            ++count;
+            only = &v;
+            if (v.words == n && !g_.state && !queue(v)) g_.state = &v;
+        }
+        if (!g_.state && n < 2 && count == 1 && !queue(*only)) g_.state = only;
+        if (g_.state && n < 2) n = g_.state->words;
+        for (const Variable& v : d_.signals) {
+            const std::uint64_t bits = std::uint64_t{v.bits} * v.words;
+            if (n < 2 || !v.is_array || v.copies != 1 || &v == g_.state || bits % (n * n) != 0 ||
+                bits / (n * n) > 32 || (v.bits % (bits / (n * n))) != 0 || queue(v))
+                continue;
+            const bool known = std::any_of(g_.maps.begin(), g_.maps.end(),
+                                           [&](const Mapped& m) { return m.memory == v.name; });
+            if (!known && !g_.synapses) {
+                g_.synapses = &v;
+                g_.pairs = n;
+            }
+        }
+        if (seen("v")) g_.state = nullptr;
     }
 
     /// Memories that nothing in the core writes hold the network: they are loaded.
@@ -727,7 +864,8 @@ private:
             take(port("input", true, [](const Words& w) { return has(w, {"clear", "clr"}); }));
         // A short counter that never stops counts the clocks of a timestep.
         for (const Variable& v : d_.signals)
-            if (v.counts && !v.is_array && v.copies == 1 && v.bits <= 6 && g_.phase.empty()) {
+            if (v.counts && (v.clock.empty() || v.clock == g_.clock) && !v.is_array &&
+                v.copies == 1 && v.bits <= 6 && g_.phase.empty()) {
                 g_.phase = v.name;
                 g_.clocks = std::uint64_t{1} << v.bits;
             }
@@ -805,6 +943,38 @@ private:
         }
     }
 
+    /// Inner signals whose names speak of an empty queue or an idle state, the outermost of them:
+    /// what lies deeper is mostly the same net under another name.
+    void find_empty() {
+        std::vector<const Variable*> found;
+        const auto depth = [](const Variable& v) {
+            return std::count(v.name.begin(), v.name.end(), '.');
+        };
+        for (const Variable& v : d_.signals) {
+            if (v.bits != 1 || v.is_array || v.copies != 1 || v.direction == "input") continue;
+            const Words words = words_of(last_part(v.name));
+            std::string all;
+            for (const std::string& word : words) all += word;
+            if (all.find("empty") == std::string::npos && all.find("idle") == std::string::npos)
+                continue;
+            // A whole word that nothing turns round says it clearly.
+            if (!has(words, {"empty", "idle"}) ||
+                has(words, {"not", "non", "n", "b", "l", "almost", "nearly", "next", "nxt", "set",
+                            "clr", "clear"}))
+                g_.perhaps_empty.push_back(v.name);
+            else
+                found.push_back(&v);
+        }
+        std::stable_sort(found.begin(), found.end(), [&](const Variable* a, const Variable* b) {
+            return depth(*a) < depth(*b);
+        });
+        for (const Variable* v : found)
+            if (depth(*v) == depth(*found.front()))
+                g_.empty_queue += (g_.empty_queue.empty() ? "" : " && ") + v->name;
+            else
+                g_.perhaps_empty.push_back(v->name);
+    }
+
     void what_is_missing() {
         if (g_.clock.empty())
             g_.unknown.emplace_back("the clock: no input's edge is waited for anywhere");
@@ -822,7 +992,8 @@ private:
                     g_.tick_hint =
                         fmt::format("{} can be more than the {} axons: a tick may be 0x{:x}",
                                     input.address, g_.axons, g_.axons);
-            if (g_.idle.empty())
+            if (g_.idle.empty()) find_empty();
+            if (g_.idle.empty() && g_.empty_queue.empty())
                 g_.unknown.emplace_back(
                     "what says that the core is idle: taken as idle once "
                     "nothing has happened for a while");
@@ -830,7 +1001,9 @@ private:
             g_.unknown.emplace_back("how a timestep begins and ends ([timestep])");
         }
         if (!seen("spike")) g_.unknown.emplace_back("where spikes are seen ([[observe]] spike)");
-        if (!seen("v")) g_.unknown.emplace_back("where potentials are seen ([[observe]] v)");
+        if (!seen("v"))
+            g_.unknown.push_back("where potentials are seen ([[observe]] v)" +
+                                 (g_.state ? "; perhaps in " + g_.state->name : std::string()));
         if (g_.inputs.empty() && g_.side_band.empty())
             g_.unknown.emplace_back("how input enters ([[input]] or [[side_band]])");
         for (const Input& input : g_.inputs)
@@ -874,6 +1047,46 @@ std::string toml_list(const std::vector<std::string>& items) {
     return out + "]";
 }
 
+/// Entries for memories that sizes alone tell, as comments.
+std::string memory_skeletons(const Guess& g) {
+    std::string out;
+    if (g.state) {
+        const std::string name = g.state->name;
+        out += fmt::format(
+            "\n# {} ({} words of {} bits)\n# is read, changed and written back: the neurons' "
+            "state,\n# perhaps with their parameters. FILL_IN_...: the bits of each.\n"
+            "# [[observe]]\n# field = \"v\"\n"
+            "# value = \"{}[i][FILL_IN_high:FILL_IN_low]\"\n#\n"
+            "# [[map]]\n# array = \"neuron\"\n# memory = \"{}\"\n# word = \"n\"\n"
+            "# lsb = \"FILL_IN_low\"\n# width = FILL_IN_bits\n"
+            "# value = \"threshold\"  # and one entry each for v_init, leak, ...\n",
+            name, g.state->words, g.state->bits, name, name);
+    }
+    if (g.synapses) {
+        const sim::Variable& v = *g.synapses;
+        const std::uint64_t width = std::uint64_t{v.bits} * v.words / (g.pairs * g.pairs);
+        const std::uint64_t each = v.bits / width;
+        const std::uint64_t row = g.pairs / std::max<std::uint64_t>(each, 1);
+        out += fmt::format(
+            "\n# {} ({} words of {} bits)\n# has {} bit{} for each of {} x {} pairs: synapses?\n"
+            "# [[map]]\n# array = \"dense\"\n# memory = \"{}\"\n",
+            v.name, v.words, v.bits, width, width == 1 ? "" : "s", g.pairs, g.pairs, v.name);
+        out += "# word = " +
+               quoted(row <= 1    ? "pre"
+                      : each == 1 ? fmt::format("{}*pre + post", row)
+                                  : fmt::format("{}*pre + post/{}", row, each)) +
+               "\n";
+        if (each > 1)
+            out += "# lsb = " +
+                   quoted(row <= 1 ? fmt::format("{}*post", width)
+                                   : fmt::format("{}*(post%{})", width, each)) +
+                   "\n";
+        out +=
+            fmt::format("# width = {}\n# value = \"weight\"\n# when = \"pre < n_axons\"\n", width);
+    }
+    return out;
+}
+
 std::string seen_from(const std::string& folder, const std::string& path) {
     const fs::path full = fs::absolute(path).lexically_normal();
     std::string relative = full.lexically_proximate(folder).string();
@@ -905,6 +1118,13 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
         "# 'spikelock signals' lists the names that can be used, 'spikelock check' tries them.\n\n";
     out += "clock = " + or_open(g.clock, "clock");
     if (!g.clock_why.empty()) out += "  # " + g.clock_why;
+    for (const auto* list : {&g.extra_clocks, &g.maybe_clocks})
+        for (const std::string& clock : *list) {
+            const std::string off = list == &g.maybe_clocks ? "# " : "";
+            out += "\n\n# Guess: " + clock + " clocks registers too; its ratio is to be set.\n" +
+                   off + "[[extra_clock]]\n" + off + "port = " + quoted(clock) + "\n" + off +
+                   "ratio = \"1\"";
+        }
     out += "\n\n[core]\ntop = " + quoted(d.top) + "\n";
     if (!d.other_tops.empty())
         comment_list(out, "Also not instantiated by anything (--top chooses):", d.other_tops);
@@ -953,7 +1173,7 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
         out += "\n# " + g.reset_why + "\n[[startup]]\nreset = " + quoted(g.reset) +
                "\nactive = " + (g.reset_low ? "\"low\"" : "\"high\"") + "\nclocks = 4\n";
     }
-    if (g.maps.empty() && g.threshold.empty()) {
+    if (g.maps.empty() && (g.threshold.empty() || g.neurons < 2)) {
         out +=
             "\n# Once there are [[map]] entries (weights, thresholds, ...):\n# [[startup]]\n"
             "# load = \"maps\"\n";
@@ -970,12 +1190,22 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
         out += fmt::format("width = {}\nvalue = {}\n", m.width, quoted(m.value));
         if (!m.when.empty()) out += "when = " + quoted(m.when) + "\n";
     }
-    if (!g.threshold.empty())
+    if (!g.working.empty()) out += "\n";
+    comment_list(out, "Written by the serial port too, but to decode its frames; no configuration:",
+                 g.working);
+    // The neurons side by side share such a port, so it may be held; of a single neuron it is an
+    // operand, which something outside gives with the rest.
+    if (!g.threshold.empty() && g.neurons > 1)
         out +=
             "\n# Guess, by its name: an input that holds the threshold of all neurons.\n"
             "[[map]]\narray = \"global\"\nmemory = " +
             quoted(g.threshold) +
             fmt::format("\nwidth = {}\nvalue = \"threshold\"\n", g.threshold_bits);
+    else if (!g.threshold.empty())
+        out += "\n# " + g.threshold +
+               " may be the threshold: an input, which no memory holds. To hold it at a number:\n"
+               "# [[startup]]\n# set = " +
+               quoted(g.threshold) + "\n# value = FILL_IN_threshold\n";
     for (const std::string& enable : g.enables)
         out +=
             "\n# Guess, by its name: held at 1, so that every clock is a "
@@ -995,13 +1225,32 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
             "(tick)\n# or a special address (tick_address).\n";
         if (!g.tick_hint.empty()) out += "# " + g.tick_hint + ".\n";
         out += "[timestep]\nkind = \"aer\"\n# tick_address = \"FILL_IN_tick\"\n";
-        // A sweep over all neurons shows nothing outside, whatever their number.
-        if (g.idle.empty())
+        if (!g.idle.empty()) {
+            out += "idle = " + quoted(g.idle) + "\n";
+        } else {
+            if (!g.empty_queue.empty())
+                out +=
+                    "# Guess, by names: all queues are empty. What is under way then is left to "
+                    "'quiet'.\nidle = " +
+                    quoted(g.empty_queue) + "\n";
+            else
+                out += "# idle = \"FILL_IN_queue_is_empty && FILL_IN_state_is_idle\"\n";
+            comment_list(out, "Names that may say so too:", g.perhaps_empty, 8);
+            if (g.empty_queue.empty())
+                out +=
+                    "# Without 'idle' this is only safe where no event waits inside: queued events "
+                    "that fire nothing\n# look idle, a tick overtakes them, and the run diverges "
+                    "where the core is right.\n";
+            else
+                out +=
+                    "# Without 'idle' this would not be safe: queued events that fire nothing look "
+                    "idle.\n";
+            out += "# quiet_clocks: more than an event takes to go through all neurons.\n";
+            // A sweep over all neurons shows nothing outside, whatever their number.
             out += "quiet = " + toml_list(g.quiet) +
                    fmt::format("\nquiet_clocks = {}\n",
                                std::clamp<std::uint64_t>(4 * g.neurons, 1024, 65536));
-        else
-            out += "idle = " + quoted(g.idle) + "\n";
+        }
         out +=
             "\n# One event at a time: their order is then known. For bursts, [[taken]] entries "
             "must "
@@ -1063,7 +1312,8 @@ std::string manifest_text(const Design& d, const Guess& g, const Build& b) {
             "[[observe]]\nfield = \"spike\"\nvalue = \"FILL_IN_spike\"\n";
     const bool potentials = std::any_of(g.observed.begin(), g.observed.end(),
                                         [](const Observed& o) { return o.field == "v"; });
-    if (!potentials)
+    out += memory_skeletons(g);
+    if (!potentials && !g.state)
         out +=
             "\n# [[observe]]\n# field = \"v\"\n# value = \"FILL_IN_v\"  # e.g. v_o[16*i +: 16], "
             "or u_state.v_q[i] for a memory\n";
@@ -1155,6 +1405,49 @@ Result<Design> elaborate(const InitOptions& o, Build& build, const Console& cons
     }
 }
 
+/// A design whose top has no ports is a test bench: what it instantiates, if that is one module, is
+/// taken in its place, and its file is left out where the rest does without.
+/// @errors Errc::BadConfig: which module is meant is not clear
+Result<Design> core_of_bench(const InitOptions& o, Design bench, Build& build,
+                             const Console& console, std::string& note) {
+    std::vector<std::string> modules;
+    std::string file;
+    for (const sim::Instance& i : bench.instances) {
+        if (i.name.find('.') != std::string::npos) continue;
+        if (std::find(modules.begin(), modules.end(), i.module) == modules.end())
+            modules.push_back(i.module);
+        file = i.where.substr(0, i.where.rfind(':'));
+    }
+    if (modules.empty()) modules = bench.other_tops;
+    std::string named;
+    for (std::size_t k = 0; k < modules.size(); ++k)
+        named += (k == 0 ? "--top " : " or --top ") + modules[k];
+    const Error error{Errc::BadConfig,
+                      "a top without ports is a test bench and no core: " +
+                          (named.empty() ? "it instantiates nothing; name the core's top with --top"
+                                         : named + "?"),
+                      bench.top};
+    if (modules.size() != 1 || !o.top.empty()) return error;
+    InitOptions with_top = o;
+    with_top.top = modules.front();
+    Build without = build;
+    std::erase(without.sources, file);
+    Result<Design> core = Design{};
+    if (!without.sources.empty()) core = elaborate(with_top, without, console);
+    if (core && !core->ports.empty()) {
+        build = std::move(without);
+    } else {
+        core = elaborate(with_top, build, console);
+        if (!core) return core;
+        if (core->ports.empty()) return error;
+    }
+    note = fmt::format("{} has no ports: a test bench; taken as top: {}, which it instantiates",
+                       bench.top, modules.front());
+    std::erase(bench.other_tops, modules.front());
+    core->other_tops = std::move(bench.other_tops);
+    return core;
+}
+
 /// What in a design speaks of neurons; empty: nothing.
 std::string evidence_of(const Design& d) {
     const auto speaks = [](const std::string& name) {
@@ -1173,6 +1466,31 @@ std::string evidence_of(const Design& d) {
     return {};
 }
 
+/// The sources in a folder itself, by name, but files that declare a package first.
+std::vector<std::string> sources_in(const std::string& folder) {
+    std::vector<std::string> packages;
+    std::vector<std::string> others;
+    std::error_code code;
+    for (auto it = fs::directory_iterator(folder, code); !code && it != fs::directory_iterator();
+         it.increment(code)) {
+        const std::string ending = it->path().extension().string();
+        std::error_code own;
+        if (!it->is_regular_file(own) ||
+            (ending != ".v" && ending != ".sv" && ending != ".vhd" && ending != ".vhdl"))
+            continue;
+        std::ifstream text(it->path());
+        bool package = false;
+        for (std::string line; !package && std::getline(text, line);)
+            package = line.find_first_not_of(" \t") == line.find("package ") &&
+                      line.find("package ") != std::string::npos;
+        (package ? packages : others).push_back(it->path().string());
+    }
+    std::sort(packages.begin(), packages.end());
+    std::sort(others.begin(), others.end());
+    packages.insert(packages.end(), others.begin(), others.end());
+    return packages;
+}
+
 int init(const InitOptions& o, Console& console) {
     const bool to_stdout = o.output == "-";
     std::error_code code;
@@ -1187,6 +1505,19 @@ int init(const InitOptions& o, Console& console) {
     build.defines = o.defines;
     build.language = o.language.empty() ? "1800-2017" : o.language;
     for (const std::string& s : o.sources) {
+        if (fs::is_directory(s, code)) {
+            const std::vector<std::string> found = sources_in(s);
+            if (found.empty())
+                return console.fail({Errc::NotFound,
+                                     "a folder without Verilog or VHDL files of its own; name the "
+                                     "files, e.g. " +
+                                         (fs::path(s) / "rtl/*.v").string(),
+                                     s});
+            console.step(fmt::format("{}: {} source files", s, found.size()));
+            for (const std::string& file : found)
+                build.sources.push_back(fs::absolute(file).lexically_normal().string());
+            continue;
+        }
         if (!fs::is_regular_file(s, code))
             return console.fail({Errc::NotFound, "no such source file", s});
         build.sources.push_back(fs::absolute(s).lexically_normal().string());
@@ -1196,6 +1527,12 @@ int init(const InitOptions& o, Console& console) {
     Result<Design> design = elaborate(o, build, console);
     if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
     if (!design) return console.fail(design.error());
+    std::string note;
+    if (design->ports.empty()) {
+        design = core_of_bench(o, std::move(*design), build, console, note);
+        if (console.stopped()) return console.fail({Errc::Interrupted, "", ""});
+        if (!design) return console.fail(design.error());
+    }
 
     const std::string evidence = evidence_of(*design);
     const bool arithmetic =
@@ -1235,6 +1572,7 @@ int init(const InitOptions& o, Console& console) {
                    design->ports.size(), design->signals.size());
     }
     std::ostream& out = to_stdout ? console.err : console.out;
+    if (!note.empty()) fmt::print(out, "{}\n", note);
     if (evidence.empty())
         fmt::print(out, "no name speaks of neurons; taken for one because of {} and {}\n",
                    design->sum_at, design->compare_at);
@@ -1252,7 +1590,9 @@ void add_init(CLI::App& app, int& exit_code, Console& console) {
     auto* cmd = app.add_subcommand(
         "init",
         "Write a first manifest for a core from its Verilog sources, as far as it can guess");
-    cmd->add_option("sources", o->sources, "Verilog or SystemVerilog files, in order")->required();
+    cmd->add_option("sources", o->sources,
+                    "Verilog, SystemVerilog or VHDL files, in order, or a folder of them")
+        ->required();
     cmd->add_option("--top", o->top, "Top module (default: what nothing instantiates)");
     cmd->add_option("-o,--output", o->output,
                     "Manifest to write; - is stdout (default cosim.toml)");

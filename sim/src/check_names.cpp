@@ -97,6 +97,12 @@ Status check_before_build(const manifest::Manifest& m, const BuildOptions& optio
         // In a scope of which nothing is known, a signal may be one that Verilator does not list.
         if (names.contains(open) || !parents.contains(parent_of(open))) continue;
         const Place place = place_of(m, name);
+        for (const std::string& loop : design->loop_variables)
+            if (open_indices(loop) == open)
+                return Error{Errc::NotFound,
+                             (place.key.empty() ? "" : place.key + ": ") + "'" + name +
+                                 "' is the variable of a loop, which the built core does not have",
+                             place.where};
         return Error{Errc::NotFound,
                      (place.key.empty() ? "" : place.key + ": ") + "the core has no signal '" +
                          name + "'" + did_you_mean(name, known),

@@ -205,7 +205,9 @@ public:
             }
             if (const auto columns = columns_.find(v.name); columns != columns_.end())
                 std::tie(v.shared_bits, v.column_bits) = columns->second;
+            v.working = v.written && working_.contains(v.name);
             v.counts = counters_.contains(v.name);
+            v.fed_back = v.is_array && v.written && fed_back(v.name);
             v.generated = detail::is_vhdl(v.where.substr(0, v.where.rfind(':'))) &&
                           detail::is_generated(v.name);
             if (const auto found = readings_.find(v.name); found != readings_.end())
@@ -293,6 +295,40 @@ private:
         std::string indices;  ///< which ones, to count copies
     };
 
+    /// Genvars, which nothing reads once loops are unrolled, and what loops in procedures count
+    /// with: the built core has neither.
+    void find_loop_variables(const Node& scope) {
+        std::set<std::string> read;
+        std::set<std::string> counted;
+        note_uses(scope, read, counted);
+        loop_variables_ = std::move(counted);
+        for (const auto& child : scope.children)
+            if (child->tag == "var" && child->attribute("vartype") == "integer" &&
+                !read.contains(child->attribute("name")))
+                loop_variables_.insert(child->attribute("name"));
+    }
+    static void note_uses(const Node& node, std::set<std::string>& read,
+                          std::set<std::string>& counted) {
+        if (node.tag == "varref") read.insert(node.attribute("name"));
+        if (node.tag == "while" && node.children.size() > 1) {
+            std::set<std::string> tested;
+            std::set<std::string> changed;
+            // What comes before the condition, the condition, the body, the step.
+            note_uses(*node.children[node.children.size() > 2 ? 1 : 0], tested, changed);
+            for (const auto& child : node.children) note_targets(*child, changed);
+            for (const std::string& name : tested)
+                if (changed.contains(name)) counted.insert(name);
+        }
+        for (const auto& child : node.children) note_uses(*child, read, counted);
+    }
+
+    static void note_targets(const Node& node, std::set<std::string>& changed) {
+        if (starts_with(node.tag, "assign") && !node.children.empty())
+            if (const Node* net = first_varref(*node.children.back()))
+                changed.insert(net->attribute("name"));
+        for (const auto& child : node.children) note_targets(*child, changed);
+    }
+
     /// A variable, once for all copies that a loop makes of it.
     void add_variable(const Node& node, const std::string& module, const std::string& prefix,
                       bool top) {
@@ -310,6 +346,12 @@ private:
         if (const Node* value = node.child("const")) v.value = value->attribute("name");
         v.direction = node.attribute("dir");
         const bool direct = top && prefix.empty();
+        if (node.attribute("vartype") != "logic" && v.direction.empty() &&
+            node.attribute("param") != "true" && node.attribute("localparam") != "true" &&
+            loop_variables_.contains(raw)) {
+            design_.loop_variables.push_back(v.name);
+            return;
+        }
         if (node.attribute("param") == "true") {
             v.kind = Variable::Kind::Parameter;
         } else if (node.attribute("localparam") == "true") {
@@ -355,6 +397,8 @@ private:
               const Aliases& outer, const Paths& outer_paths, bool top) {
         Aliases aliases = outer;
         Paths paths = outer_paths;
+        std::set<std::string> around = loop_variables_;
+        find_loop_variables(node);
         for (const auto& child : node.children)
             if (child->tag == "var")
                 paths[child->attribute("name")] =
@@ -393,16 +437,21 @@ private:
                 read_arithmetic(*child, true);
                 note_written(*child, paths, clock);
                 note_columns(*child, paths);
+                note_flow(*child, paths, prefix);
+                note_working(*child, paths);
                 if (child->child("sentree")) note_counters(*child, paths, 0);
             } else if (tag == "contassign") {
                 read_arithmetic(*child, true);
                 note_written(*child, paths, {});
                 note_columns(*child, paths);
+                note_flow(*child, paths, prefix);
+                note_decisions(*child, paths, false, {});
                 note_reading(*child, paths);
             } else if (tag == "func" || tag == "task") {
                 read_arithmetic(*child, false);
             }
         }
+        loop_variables_ = std::move(around);
     }
 
     /// Assignments: the target is the last operand.
@@ -419,6 +468,117 @@ private:
             const auto path = paths.find(net->attribute("name"));
             if (path != paths.end()) written_[path->second].insert(clock);
         }
+    }
+
+    /// What a value is made of: no conditions, indices and widths of shifts.
+    template <typename Use>
+    static void data_of(const Node& node, const Use& use) {
+        const bool chosen = node.tag == "cond" && node.children.size() == 3;
+        const bool placed =
+            node.tag == "arraysel" || node.tag == "sel" || starts_with(node.tag, "shift");
+        if (node.tag == "varref") use(node.attribute("name"));
+        for (std::size_t k = chosen ? 1 : 0; k < (placed ? 1 : node.children.size()); ++k)
+            if (k < node.children.size()) data_of(*node.children[k], use);
+    }
+    static std::string path_of(const std::string& name, const Paths& paths,
+                               const std::string& prefix) {
+        const auto path = paths.find(name);
+        return path == paths.end() ? prefix + name : path->second;
+    }
+    /// Registers that their module decides with, or sets to constants other than in a reset: they
+    /// work for it, and hold nothing that was configured.
+    void note_working(const Node& block, const Paths& paths) {
+        note_decisions(block, paths, false, {});
+        if (block.child("sentree")) note_constants(block, paths, true);
+    }
+    /// @param outer  no choice has been met yet: one by a plain net may be that of a reset
+    void note_constants(const Node& node, const Paths& paths, bool outer) {
+        if (starts_with(node.tag, "assign") && node.children.size() == 2) {
+            const Node* target = first_varref(*node.children.back());
+            const auto path = target ? paths.find(target->attribute("name")) : paths.end();
+            if (path != paths.end() && may_be_constant(*node.children.front(), outer))
+                working_.insert(path->second);
+            return;
+        }
+        const bool choice = node.tag == "if" && node.children.size() > 1;
+        const bool reset = choice && outer && is_plain(*node.children[0]);
+        for (std::size_t k = 0; k < node.children.size(); ++k) {
+            bool any = false;
+            if (reset && k > 0 && sets_constants(*node.children[k], any)) continue;
+            note_constants(*node.children[k], paths, outer && !choice);
+        }
+    }
+    /// A net or its opposite.
+    static bool is_plain(const Node& condition) {
+        return condition.tag == "varref" ||
+               ((condition.tag == "not" || condition.tag == "lognot") &&
+                condition.children.size() == 1 && is_plain(*condition.children[0]));
+    }
+    static bool may_be_constant(const Node& value, bool outer) {
+        if (value.tag == "const") return true;
+        if (value.tag != "cond" || value.children.size() != 3) return false;
+        const bool reset = outer && is_plain(*value.children[0]);
+        for (std::size_t k = 1; k < 3; ++k)
+            if (!(reset && value.children[k]->tag == "const") &&
+                may_be_constant(*value.children[k], false))
+                return true;
+        return false;
+    }
+    /// What conditions, comparisons, indices and widths of shifts read.
+    /// @param target  what the value is assigned to, which may look at itself
+    void note_decisions(const Node& node, const Paths& paths, bool decides,
+                        const std::string& target) {
+        static const std::set<std::string> comparisons = {
+            "eq",  "neq", "eqcase", "neqcase", "eqwild", "neqwild", "gt",     "gts",  "lt",
+            "lts", "gte", "gtes",   "lte",     "ltes",   "lognot",  "logand", "logor"};
+        if (node.tag == "sentree") return;
+        if (node.tag == "varref") {
+            const auto path = paths.find(node.attribute("name"));
+            if (decides && path != paths.end() && node.attribute("name") != target)
+                working_.insert(path->second);
+            return;
+        }
+        const bool assigns = node.tag == "contassign" || starts_with(node.tag, "assign");
+        std::string into = target;
+        if (const Node* net =
+                assigns && !node.children.empty() ? first_varref(*node.children.back()) : nullptr)
+            into = net->attribute("name");
+        const bool first = node.tag == "if" || node.tag == "cond" || node.tag == "case";
+        const bool rest =
+            node.tag == "arraysel" || node.tag == "sel" || starts_with(node.tag, "shift");
+        for (std::size_t k = 0; k < node.children.size(); ++k)
+            note_decisions(
+                *node.children[k], paths,
+                decides || (first && k == 0) || (rest && k > 0) || comparisons.contains(node.tag),
+                into);
+    }
+
+    /// Which values go into which.
+    void note_flow(const Node& node, const Paths& paths, const std::string& prefix) {
+        for (const auto& child : node.children) note_flow(*child, paths, prefix);
+        if ((node.tag != "contassign" && !starts_with(node.tag, "assign")) ||
+            node.children.size() < 2)
+            return;
+        data_of(*node.children.back(), [&](const std::string& target) {
+            data_of(*node.children.front(), [&](const std::string& source) {
+                flow_[path_of(source, paths, prefix)].insert(path_of(target, paths, prefix));
+            });
+        });
+    }
+    /// Whether what a memory holds comes back to it.
+    bool fed_back(const std::string& name) const {
+        std::set<std::string> seen;
+        std::vector<std::string> open = {name};
+        while (!open.empty()) {
+            const auto next = flow_.find(open.back());
+            open.pop_back();
+            if (next == flow_.end()) continue;
+            for (const std::string& target : next->second) {
+                if (target == name) return true;
+                if (seen.insert(target).second) open.push_back(target);
+            }
+        }
+        return false;
     }
 
     /// Words of a memory that hold several columns of a row: mem[{row, column[high:low]}].
@@ -551,15 +711,33 @@ private:
         for (const auto& port : instance.children) {
             if (port->tag != "port" || port->children.empty()) continue;
             const Node& net = *port->children[0];
+            const std::string port_name = port_of(*port, *module->second);
             const auto alias =
                 net.tag == "varref" ? aliases.find(net.attribute("name")) : aliases.end();
-            if (alias != aliases.end()) inner[port->attribute("name")] = alias->second;
+            if (alias != aliases.end()) inner[port_name] = alias->second;
             if (port->attribute("direction") != "in") note_target(net, paths, {});
+            const std::string within = name + "." + port_name;
+            data_of(net, [&](const std::string& net_name) {
+                const std::string outside = path_of(net_name, paths, prefix);
+                if (port->attribute("direction") != "in") flow_[within].insert(outside);
+                if (port->attribute("direction") != "out") flow_[outside].insert(within);
+            });
             if (top) note_slice(net, prefix);
         }
         ++depth_;
         walk(*module->second, original, name + ".", depth, inner, {}, false);
         --depth_;
+    }
+
+    /// The port's name in the module; a connection by its place has only a number.
+    static std::string port_of(const Node& port, const Node& module) {
+        const std::string& name = port.attribute("name");
+        if (starts_with(name, "__pinNumber"))
+            for (const auto& child : module.children)
+                if (child->tag == "var" && !child->attribute("dir").empty() &&
+                    child->attribute("pinIndex") == port.attribute("portIndex"))
+                    return child->attribute("name");
+        return name;
     }
 
     /// A slice of a port of the top that goes to one copy of a loop.
@@ -724,7 +902,10 @@ private:
     std::map<std::string, std::set<std::string>> written_;  ///< by Variable::name: Variable::clock
     std::map<std::string, std::pair<std::uint32_t, std::uint32_t>> columns_;  ///< the same
     std::map<std::string, std::string> readings_;  ///< the same, of Variable::reads
+    std::set<std::string> loop_variables_;         ///< of the scope that is being read
     std::set<std::string> counters_;
+    std::set<std::string> working_;                      ///< by Variable::name: Variable::working
+    std::map<std::string, std::set<std::string>> flow_;  ///< by source: what it goes into
     int depth_ = 0;
     const Node* netlist_ = nullptr;
     Design design_;

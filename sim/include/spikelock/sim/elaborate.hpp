@@ -48,6 +48,8 @@ struct Variable {
     bool written = false;      ///< something other than an initial block assigns to it
     bool generated = false;    ///< a net that no source names: the translation of VHDL made it
     bool counts = false;       ///< one more in every clock but in reset
+    bool working = false;      ///< its module decides with it, or sets it to constants but in reset
+    bool fed_back = false;     ///< a memory: what is read out of it goes into what is written
     /// The top's port at whose edges alone it is written; empty: there is no such one.
     std::string clock;
     /// Of a memory that is read at {row, column[high:low]}: 2^low columns share a word, and
@@ -99,6 +101,7 @@ struct Design {
     std::vector<Variable> ports;          ///< of the top, in order
     std::vector<Variable> parameters;     ///< of the top, local ones too
     std::vector<Variable> signals;        ///< inside, memories too, in order of the hierarchy
+    std::vector<std::string> loop_variables;  ///< names of genvars and the like, in no list above
     std::vector<Instance> instances;
     std::vector<GenerateLoop> loops;
     std::map<std::string, ClockUse> clock_uses;  ///< by port
