@@ -131,8 +131,8 @@ def main():
         for verb in (("run", "--no-record", "-q"), ("check", "-q")):
             done = tool.run(verb[0], path, *verb[1:])
             checks.equal(done.status, 0, f"{verb[0]}: {done.err}")
-            checks.matches(done.err, r"^warning: the core: %Warning: nowhere\.hex:0: \$readmem file "
-                           "not found", verb[0])
+            checks.matches(done.err, r"^warning: the core: %Warning: nowhere\.hex:0: \$readmem "
+                           "file not found", verb[0])
         (folder / "there.hex").write_text("1\n2\n3\n4\n")
         path = manifest(parameters=f'[core.parameters]\nTABLE = "{folder}/there.hex"')
         done = tool.run("check", path, "-q")
