@@ -97,10 +97,10 @@ struct SlicedPort {
 /// An elaborated design.
 struct Design {
     std::string top;
-    std::vector<std::string> other_tops;  ///< modules that nothing instantiates, beside `top`
-    std::vector<Variable> ports;          ///< of the top, in order
-    std::vector<Variable> parameters;     ///< of the top, local ones too
-    std::vector<Variable> signals;        ///< inside, memories too, in order of the hierarchy
+    std::vector<std::string> other_tops;      ///< modules that nothing instantiates, beside `top`
+    std::vector<Variable> ports;              ///< of the top, in order
+    std::vector<Variable> parameters;         ///< of the top, local ones too
+    std::vector<Variable> signals;            ///< inside, memories too, in order of the hierarchy
     std::vector<std::string> loop_variables;  ///< names of genvars and the like, in no list above
     std::vector<Instance> instances;
     std::vector<GenerateLoop> loops;
