@@ -410,8 +410,11 @@ std::string text_of(const golden::Noise& noise) {
     return list.substr(2, list.size() - 4);
 }
 
+/// Of two decimals, never rounded up: 100 is all.
 double percent(std::uint64_t part, std::uint64_t whole) {
-    return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+    return whole == 0
+               ? 0.0
+               : std::floor(1e4 * static_cast<double>(part) / static_cast<double>(whole)) / 100.0;
 }
 
 void print_report(const FitReport& r, const Writer& writer, bool nir, const trace::Shape& shape,

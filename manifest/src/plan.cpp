@@ -516,6 +516,13 @@ private:
                 << ' ' << range.end << ' ' << shown << ' ' << !o.trigger.empty();
         if (!o.trigger.empty()) r_.put(fields_, o.trigger);
         const bool table = one_field(o);
+        if (table && range.end - range.begin > 1 &&
+            r_.field(o.value.root(), o.where, 0) == r_.field(o.value.root(), o.where, 1))
+            plan_error(Errc::BadConfig,
+                       "'" + o.value.text() + "' is the same for each of " +
+                           std::to_string(range.end - range.begin) +
+                           " neurons; 'i' in it stands for the neuron, e.g. v_o[i]",
+                       o.where);
         fields_ << (table ? " table" : " expressions");
         for (std::uint32_t n = range.begin; n < range.end; ++n) {
             const std::int64_t i = n - range.begin;

@@ -28,6 +28,11 @@ struct FieldRef {
     std::uint32_t word = 0;
     std::uint32_t lsb = 0;
     std::uint32_t width = 0;
+
+    bool operator==(const FieldRef& other) const {
+        return signal == other.signal && word == other.word && lsb == other.lsb &&
+               width == other.width;
+    }
 };
 
 /// What is known of a value that an expression computes in the host.

@@ -705,11 +705,12 @@ private:
             const std::uint32_t bits = plan_.side_band_bits[b];
             const trace::SideBand* band = band_of(block, b);
             if (!band || band->values.empty() || bits >= 32) continue;
-            CurrentRange& seen = currents_[b];
+            CurrentRange seen = currents_[b];  // of its own, so that this becomes vector code
             for (const std::int32_t value : band->values) {
                 seen.low = std::min(seen.low, value);
                 seen.high = std::max(seen.high, value);
             }
+            currents_[b] = seen;
             const std::optional<bool>& is_signed = side_band_specs_[b].is_signed;
             const std::int64_t half = std::int64_t{1} << (bits - 1);
             const bool as_signed = seen.low >= -half && seen.high < half;

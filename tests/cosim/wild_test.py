@@ -77,6 +77,11 @@ def main():
         core = tool.COSIM / "cores/unsigned_core.sv"
         (folder / "net.json").write_text(json.dumps(network(3)))
         (folder / "less.json").write_text(json.dumps(network(1)))
+        two = network(3)
+        two["populations"][0]["end"] = 2
+        two["neurons"] *= 2
+        two["row_begin"] = [0, 0, 0]
+        (folder / "two.json").write_text(json.dumps(two))
 
         def manifest(parameters="", offset=0, side_band="", observe=""):
             text = MANIFEST.format(core=core, parameters=parameters, offset=offset,
@@ -116,6 +121,10 @@ def main():
                 ("currents of both kinds", {},
                  ("--set", "stimulus.current=60", "--set", "stimulus.noise=80"),
                  r"8 bits of the port hold neither signed nor unsigned"),
+                ("one signal for two neurons", {},
+                 ("--set", "network.json=two.json"),
+                 r"m\.toml:\d+: 'v' is the same for each of 2 neurons; 'i' in it stands for the "
+                 r"neuron"),
                 ("the other sign", {"observe": "signed = true"}, (),
                  r"m\.toml:\d+: signed = true, but the golden's v is unsigned; \[golden\] says "
                  r"which, by v\.signed")):
