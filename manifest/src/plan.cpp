@@ -516,7 +516,7 @@ private:
                 << ' ' << range.end << ' ' << shown << ' ' << !o.trigger.empty();
         if (!o.trigger.empty()) r_.put(fields_, o.trigger);
         const bool table = one_field(o);
-        if (table && range.end - range.begin > 1 &&
+        if (table && o.bits == 0 && range.end - range.begin > 1 &&
             r_.field(o.value.root(), o.where, 0) == r_.field(o.value.root(), o.where, 1))
             plan_error(Errc::BadConfig,
                        "'" + o.value.text() + "' is the same for each of " +
